@@ -1,0 +1,29 @@
+"""What every command gets: the global options, and from them the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from monitor.bootstrap import App, build
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    config_file: str | None
+    verbose: int
+
+    def app(self) -> App:
+        """The application for bgmon.yml. Raises UsageError without one, ConfigError for a wrong one."""
+        return build(self.config_file, verbose=self.verbose)
+
+
+pass_settings = click.make_pass_decorator(Settings)
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json`, passed as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")(function)

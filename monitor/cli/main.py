@@ -1,0 +1,112 @@
+"""`bgmon`: the command's root. Subcommands are imported when they are called, so that --help stays fast."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+from monitor import __version__
+from monitor.cli.output import report_error
+from monitor.errors import BgmonError
+
+# name -> (module under monitor.cli, one line of help). The command object in the module is called `command`.
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "check": ("check", "Check bgmon.yml."),
+    "completion": ("completion", "Print the shell's completion script."),
+    "dashboard": ("dashboard", "Draw a service's board in the terminal, or preview boards as HTML."),
+    "deploy": ("deploy", "Replace services by new versions, without losing a request."),
+    "doctor": ("doctor", "Examine this host and say what is wrong and how to mend it."),
+    "exec": ("exec", "Run a command inside a service's container."),
+    "generate": ("generate", "Write Grafana, Prometheus, Loki, Promtail and Alloy files."),
+    "grafana": ("grafana", "Push boards to Grafana over its HTTP API."),
+    "history": ("history", "Show past deploys."),
+    "incidents": ("incidents", "Show what failed, why, and what was done."),
+    "init": ("init", "Write a first bgmon.yml."),
+    "install": ("install", "Print or install the daemon's systemd unit."),
+    "logs": ("logs", "Show a service's log, or test how a line is parsed."),
+    "maintenance": ("maintenance", "Show a friendly 503 page instead of a service."),
+    "metrics": ("metrics", "Requests, 5xx share and latency out of the logs."),
+    "notify": ("notify", "Test the chat channels."),
+    "proxy": ("proxy", "Start, look at, reload or remove the proxy."),
+    "prune": ("prune", "Remove old images and orphaned containers of this project."),
+    "remove": ("remove", "Take a service off this host."),
+    "restart": ("restart", "Restart a service's container."),
+    "rollback": ("rollback", "Go back to the last good version, or a given one."),
+    "schema": ("schema", "Print the JSON Schema of bgmon.yml, for editors."),
+    "silence": ("silence", "Keep alerts quiet for a while."),
+    "start": ("start", "Start a service that was stopped."),
+    "status": ("status", "Show what runs, in which color and version."),
+    "stop": ("stop", "Stop a service, and keep it stopped."),
+    "top": ("top", "A live view of the services in the terminal."),
+    "version": ("version", "Print the version."),
+    "watch": ("watch", "Run the watchdog daemon."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and help, and imports one when it is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"monitor.cli.{COMMANDS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 locked, 4 engine or proxy unreachable.",
+)
+@click.option("-c", "--config", "config_file", metavar="FILE", envvar="BGMON_CONFIG", help="bgmon.yml, if not found.")
+@click.option("-v", "--verbose", count=True, help="Say more; twice for every call to the engine and the proxy.")
+@click.version_option(__version__, "--version", prog_name="bgmon")
+@click.pass_context
+def cli(ctx: click.Context, config_file: str | None, verbose: int) -> None:
+    """Blue-green deploys, self-healing and metrics for teams on plain Docker hosts.
+
+    \b
+    Examples:
+      bgmon init                                  write a first bgmon.yml
+      bgmon deploy core --image reg/core:abc      replace core without losing a request
+      bgmon status                                what runs, in which color and version
+    """
+    from monitor.cli.context import Settings  # noqa: PLC0415 - kept out of --help's imports
+
+    ctx.obj = Settings(config_file=config_file, verbose=verbose)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point: runs the command and turns errors into one message and an exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(args=arguments, prog_name="bgmon", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BgmonError as error:
+        report_error(error, as_json="--json" in arguments)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader (head, less) went away: nothing is wrong, and there is nobody to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,45 @@
+"""How commands speak: text for people, one JSON document (or a line per event) for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from monitor.errors import BgmonError, ConfigError
+
+
+def emit_json(document: Any) -> None:
+    """One JSON document on stdout, stable in order."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def emit_event(event: dict[str, Any]) -> None:
+    """One JSON object on one line, at once."""
+    click.echo(json.dumps(event, ensure_ascii=False))
+    sys.stdout.flush()
+
+
+def report_error(error: BgmonError, *, as_json: bool) -> None:
+    """The error and what to do next: on stderr, and with --json as an object on stdout as well."""
+    if as_json:
+        document: dict[str, Any] = {"event": "failed", "error": str(error), "hint": error.hint, "exit": error.exit_code}
+        if isinstance(error, ConfigError):
+            document["problems"] = [
+                {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message}
+                for problem in error.problems
+            ]
+        emit_event(document)
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(str(error), err=True)
+    if error.hint:
+        click.echo(f"  -> {error.hint}", err=True)
+
+
+def table(headings: list[str], rows: list[list[str]]) -> str:
+    """A plain aligned table, readable by people and by awk."""
+    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [headings, *rows]]
+    return "\n".join(line.rstrip() for line in lines)

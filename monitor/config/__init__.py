@@ -1,0 +1,1 @@
+"""bgmon.yml: schema, loader and the messages for whoever mistyped."""

@@ -1,0 +1,30 @@
+"""From the schema to the plain policies that services work with."""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter
+
+from monitor.config.schema import Config
+from monitor.config.service import ServiceSection
+from monitor.domain.spec import ServiceSpec
+
+_SPEC = TypeAdapter(ServiceSpec)
+_NOT_IN_SPEC = {"logs", "slo"}
+
+
+def service_spec(name: str, section: ServiceSection) -> ServiceSpec:
+    """The plain policy of one service. Field names are the same on both sides; a test holds them to it."""
+    return _SPEC.validate_python({"name": name, **section.model_dump(exclude=_NOT_IN_SPEC)})
+
+
+def service_specs(config: Config) -> dict[str, ServiceSpec]:
+    return {name: service_spec(name, section) for name, section in config.services.items()}
+
+
+def spec_to_json(spec: ServiceSpec) -> str:
+    """The spec as it is recorded with a release; secrets are in it by name only."""
+    return _SPEC.dump_json(spec).decode()
+
+
+def spec_from_json(text: str) -> ServiceSpec:
+    return _SPEC.validate_json(text)

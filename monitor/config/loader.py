@@ -1,0 +1,155 @@
+"""From a file to a checked `Config`, with messages that name file, line, key and the nearest valid key."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from monitor.config.schema import Config
+from monitor.config.yamlfile import Document, Path, dotted, parse
+from monitor.errors import ConfigError, Problem, UsageError
+
+DEFAULT_FILE: Final = "bgmon.yml"
+_VARIABLE: Final = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SHORTEST_MASKED: Final = 4
+
+
+def find_file(given: str | None) -> FilePath:
+    """The configuration file: the one given, else bgmon.yml here or in a parent folder.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if given is not None:
+        path = FilePath(given)
+        if not path.is_file():
+            raise UsageError(
+                f"{given}: no such file", hint="name the file with --config, or write one with: bgmon init"
+            )
+        return path
+    here = FilePath.cwd()
+    for folder in (here, *here.parents):
+        if (folder / DEFAULT_FILE).is_file():
+            return folder / DEFAULT_FILE
+    raise UsageError(f"no {DEFAULT_FILE} here or in a parent folder", hint="write one with: bgmon init")
+
+
+def load_file(path: FilePath, environ: Mapping[str, str] | None = None) -> Config:
+    """Read and check one configuration file; `${VAR}` comes from `environ`, by default the process's own.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(str(path), 0, "", "is not UTF-8 text")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
+    return load_text(text, str(path), os.environ if environ is None else environ)
+
+
+def load_text(text: str, file: str, environ: Mapping[str, str]) -> Config:
+    """As `load_file`, from text."""
+    document = parse(text, file)
+    if not isinstance(document.data, dict):
+        hint = "write one with: bgmon init"
+        raise ConfigError([Problem(file, 0, "", "holds no settings: `project` and `services` are needed")], hint=hint)
+    substitution = _Substitution(document, environ)
+    data = substitution.apply(document.data)
+    if substitution.problems:
+        raise ConfigError(substitution.problems, hint="set the variables, or write $${ for a literal ${")
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(document, dict(item)) for item in error.errors(include_url=False, include_input=False)]
+        raise ConfigError([substitution.mask(problem) for problem in problems]) from None
+
+
+class _Substitution:
+    """Puts variables in and remembers their values, so that no message ever shows one."""
+
+    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._document = document
+        self._environ = environ
+        self._used: dict[str, str] = {}
+
+    def apply(self, value: Any, path: Path = ()) -> Any:
+        if isinstance(value, dict):
+            return {key: self.apply(item, (*path, str(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.apply(item, (*path, index)) for index, item in enumerate(value)]
+        return _VARIABLE.sub(lambda match: self._value(match, path), value) if isinstance(value, str) else value
+
+    def _value(self, match: re.Match[str], path: Path) -> str:
+        name = match[1]
+        if name is None:
+            return "${"
+        value = self._environ.get(name)
+        if value is None:
+            document = self._document
+            message = f"${{{name}}} is not set in the environment"
+            self.problems.append(Problem(document.file, document.line(path), dotted(path), message))
+            return ""
+        self._used[name] = value
+        return value
+
+    def mask(self, problem: Problem) -> Problem:
+        message = problem.message
+        for name, value in self._used.items():
+            if len(value) >= _SHORTEST_MASKED:
+                message = message.replace(value, f"${{{name}}}")
+        return Problem(problem.file, problem.line, problem.key, message)
+
+
+def _problem(document: Document, error: dict[str, Any]) -> Problem:
+    path: Path = tuple(part for part in error["loc"] if part != "[key]")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = "unknown key" + _nearest(str(path[-1]), known_keys(path[:-1]))
+    elif error["type"] == "missing":
+        message = "is missing"
+    return Problem(document.file, document.line(path), dotted(path), message[:1].lower() + message[1:])
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known here: {', '.join(known)}" if known else ""
+
+
+def known_keys(path: Path) -> list[str]:
+    """The keys that the schema allows at `path`."""
+    schema = Config.model_json_schema()
+    definitions = schema.get("$defs", {})
+
+    def resolve(node: dict[str, Any]) -> dict[str, Any]:
+        while True:
+            if "$ref" in node:
+                node = definitions[node["$ref"].rpartition("/")[2]]
+            elif "anyOf" in node:
+                node = next((option for option in node["anyOf"] if option.get("type") != "null"), {})
+            else:
+                return node
+
+    node = resolve(schema)
+    for part in path:
+        if isinstance(part, int):
+            node = resolve(node.get("items", {}))
+        elif part in node.get("properties", {}):
+            node = resolve(node["properties"][part])
+        elif isinstance(node.get("additionalProperties"), dict):
+            node = resolve(node["additionalProperties"])
+        elif isinstance(node.get("patternProperties"), dict):
+            node = resolve(next(iter(node["patternProperties"].values())))
+        else:
+            return []
+    return sorted(node.get("properties", {}))

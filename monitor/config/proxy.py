@@ -1,0 +1,72 @@
+"""The `proxy:` section."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from monitor.config.base import Duration, Model
+from monitor.config.service import MAX_PORT, TlsSection
+
+LOWEST_PORT = 1024
+
+
+def _port_range(value: object) -> object:
+    """`20000-29999` as two numbers.
+
+    Raises:
+        ValueError: it is no range of unprivileged ports.
+    """
+    if not isinstance(value, str):
+        return value
+    low, _, high = value.partition("-")
+    if not (low.isdigit() and high.isdigit() and LOWEST_PORT <= int(low) < int(high) <= MAX_PORT):
+        raise ValueError(f"{value!r} is no port range such as 20000-29999")
+    return int(low), int(high)
+
+
+def _listen_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 1 <= int(port) <= MAX_PORT:
+        raise ValueError(f"{address!r} is not of the form address:port, such as 0.0.0.0:80")
+    return address
+
+
+class TimeoutsSection(Model):
+    connect: Duration = 1.0
+    client: Duration = 60.0
+    server: Duration = 60.0
+    """Longest silence of a service before its answer; also between two server-sent events."""
+    keep_alive: Duration = 15.0
+    tunnel: Duration = 3600.0
+    """Longest silence on a WebSocket."""
+
+
+class ProxySection(Model):
+    driver: Literal["haproxy"] = "haproxy"
+    run: Literal["container", "process"] = "container"
+    image: str = "haproxy:3.2-alpine"
+    binary: str = "haproxy"
+    """With `run: process`: the program to start."""
+    listen: tuple[str, ...] = ("0.0.0.0:80",)
+    tls_listen: tuple[str, ...] = ("0.0.0.0:443",)
+    """Where TLS is served once any certificate is declared."""
+    tls: TlsSection | None = None
+    """Default certificate, for routes without one of their own."""
+    redirect_https: bool = True
+    internal_listen: tuple[str, ...] = ("127.0.0.1",)
+    """Addresses on which `internal:` ports are bound. Set the host's private address to let other hosts call."""
+    ports: Annotated[tuple[int, int], BeforeValidator(_port_range)] = (20000, 29999)
+    """Host ports on 127.0.0.1 that containers are published on."""
+    timeouts: TimeoutsSection = TimeoutsSection()
+    retries: int = Field(default=20, ge=0, le=1000)
+    """How often a refused connection is tried again, a second apart: the cushion for a container that restarts."""
+    max_connections: int = Field(default=20000, ge=10)
+    maintenance_page: str | None = None
+    """An HTML file to show instead of bgmon's own maintenance page."""
+
+    @field_validator("listen", "tls_listen")
+    @classmethod
+    def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_listen_address(address) for address in addresses)

@@ -1,0 +1,61 @@
+"""bgmon.yml as a whole."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from monitor.config.base import Model, Name
+from monitor.config.generate import GenerateSection
+from monitor.config.logs import LogsSection
+from monitor.config.notify import NotifySection
+from monitor.config.proxy import ProxySection
+from monitor.config.service import ServiceSection
+from monitor.config.watch import WatchSection
+from monitor.domain.names import RESERVED_SERVICES
+
+
+class HostSection(Model):
+    ssh: str | None = None
+    """`user@host`, as ssh takes it; none means this machine."""
+
+
+class StateSection(Model):
+    dir: str | None = None
+    """Where the state, locks and the proxy's files live; the default is /var/lib/bgmon for root."""
+
+
+class Config(Model):
+    project: Name
+    hosts: dict[Name, HostSection] = {}
+    state: StateSection = StateSection()
+    proxy: ProxySection = ProxySection()
+    services: dict[Name, ServiceSection] = Field(min_length=1)
+    logs: LogsSection = LogsSection()
+    notify: NotifySection = NotifySection()
+    watch: WatchSection = WatchSection()
+    generate: GenerateSection = GenerateSection()
+
+    @model_validator(mode="after")
+    def _references(self) -> Config:
+        entries: dict[tuple[str, str], str] = {}
+        internal: dict[str, str] = {}
+        for name, service in self.services.items():
+            if name in RESERVED_SERVICES:
+                raise ValueError(f"services.{name}: the name is reserved for bgmon's own container")
+            for host in service.hosts:
+                if host not in self.hosts:
+                    known = ", ".join(self.hosts) or "none are declared"
+                    raise ValueError(f"services.{name}.hosts: {host!r} is not under hosts ({known})")
+            for needed in service.depends_on:
+                if needed not in self.services or needed == name:
+                    raise ValueError(f"services.{name}.depends_on: {needed!r} is no other service")
+            for route in service.route:
+                for host in route.host or ("*",):
+                    taken = entries.setdefault((host.lower(), route.path), name)
+                    if taken != name:
+                        raise ValueError(f"services.{name}.route: {host}{route.path} already belongs to {taken}")
+            if service.internal is not None:
+                taken = internal.setdefault(service.internal.lower(), name)
+                if taken != name:
+                    raise ValueError(f"services.{name}.internal: {service.internal} already belongs to {taken}")
+        return self

@@ -1,0 +1,240 @@
+"""The `services:` section: one service, from its image to its objectives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+
+from monitor.config.base import Duration, Model, Name, Share, Size
+from monitor.config.logs import ServiceLogs
+
+_SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
+MAX_PORT = 65535
+
+# What may stand under `docker:`, passed to the engine as it is. Anything bgmon decides itself is not among them.
+DOCKER_OPTIONS = frozenset(
+    {
+        "cap_add", "cap_drop", "devices", "dns", "dns_search", "domainname", "entrypoint", "extra_hosts", "group_add",
+        "hostname", "ipc_mode", "labels", "mem_reservation", "memswap_limit", "oom_score_adj", "pid_mode", "platform",
+        "privileged", "runtime", "security_opt", "shm_size", "stop_signal", "storage_opt", "sysctls", "tmpfs",
+        "ulimits", "userns_mode", "working_dir",
+    }
+)  # fmt: skip
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str | dict) else value
+
+
+def _as_argv(value: object) -> object:
+    """A command given as one string runs through the image's shell, as in a Dockerfile."""
+    return ["/bin/sh", "-c", value] if isinstance(value, str) else value
+
+
+def _as_text(value: object) -> object:
+    """Environment values: YAML's true, 8080 and 1.5 become the text a process sees."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _as_bake(value: object) -> object:
+    return value if isinstance(value, dict | BakeSection) else {"for": value}
+
+
+def _as_heal(value: object) -> object:
+    return {"enabled": value} if value in ("on", "off", True, False) else value
+
+
+class TlsSection(Model):
+    cert: str
+    """Certificate chain, PEM."""
+    key: str | None = None
+    """Private key, PEM; not needed when `cert` holds it."""
+
+
+class RouteSection(Model):
+    host: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Host names; `*.example.com` takes every name below. None takes every host."""
+    path: str = Field(default="/", pattern=r"^/")
+    """Path prefix; the longest match wins."""
+    strip: bool = False
+    """Take the prefix off before the service sees the path."""
+    tls: TlsSection | None = None
+
+
+class HealthSection(Model):
+    mode: Literal["auto", "http", "docker", "running"] = "auto"
+    """`auto`: by HTTP when `path` is set or there is a port, by Docker's HEALTHCHECK when the image has one and no path
+    is set, else by staying up for `settle`."""
+    path: str | None = Field(default=None, pattern=r"^/")
+    scheme: Literal["http", "https"] = "http"
+    interval: Duration = 1.0
+    timeout: Duration = 2.0
+    successes: int = Field(default=2, ge=1, le=100)
+    failures: int = Field(default=3, ge=1, le=100)
+    start: Duration = 60.0
+    """How long a new container may take until it is healthy."""
+    settle: Duration = 5.0
+    """How long a service without any health check must stay up to count as healthy."""
+    status: Annotated[tuple[str, ...], BeforeValidator(lambda v: _as_list(str(v) if isinstance(v, int) else v))] = (
+        "200",
+    )
+    """Statuses that count as healthy: `200`, or ranges such as `200-399`."""
+    headers: dict[str, str] = {}
+    """Headers to send, for instance `Host`."""
+    expect_headers: dict[str, str] = {}
+    body: str | None = None
+    """Text that the answer must hold."""
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _ints_to_text(cls, value: object) -> object:
+        return [str(item) for item in value] if isinstance(value, list | tuple) else value
+
+    @field_validator("status")
+    @classmethod
+    def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            low, _, high = item.partition("-")
+            if not (low.isdigit() and (high or low).isdigit() and 100 <= int(low) <= int(high or low) <= 599):  # noqa: PLR2004
+                raise ValueError(f"{item!r} is no HTTP status (100 to 599) or range such as 200-399")
+        return value
+
+
+class LimitsSection(Model):
+    memory: Size | None = Field(default=None, ge=6 * 1024 * 1024)
+    cpus: float | None = Field(default=None, gt=0, le=4096)
+    pids: int | None = Field(default=None, ge=1)
+
+
+class CanarySection(Model):
+    weight: int = Field(ge=1, le=99)
+    """Percent of new requests that go to green."""
+    for_: Duration = Field(validation_alias=AliasChoices("for", "for_"), serialization_alias="for")
+
+
+class BakeSection(Model):
+    for_: Duration = Field(default=30.0, validation_alias=AliasChoices("for", "for_"), serialization_alias="for")
+    max_error_increase: Share = 0.05
+    """By how much green's 5xx share may exceed blue's before the swap."""
+    max_error_rate: Share | None = None
+    max_p95: Duration | None = None
+    min_requests: int = Field(default=20, ge=1)
+
+
+class DeploySection(Model):
+    bake: Annotated[BakeSection, BeforeValidator(_as_bake)] = BakeSection()
+    canary: tuple[CanarySection, ...] = ()
+    drain: Duration = 30.0
+    stop: Duration = 10.0
+    keep_images: int = Field(default=5, ge=1, le=1000)
+    hook_timeout: Duration = 300.0
+
+    @field_validator("canary")
+    @classmethod
+    def _rising(cls, steps: tuple[CanarySection, ...]) -> tuple[CanarySection, ...]:
+        weights = [step.weight for step in steps]
+        if weights != sorted(set(weights)):
+            raise ValueError(f"canary weights must rise from step to step, not {weights}")
+        return steps
+
+
+class HealSection(Model):
+    enabled: bool = True
+    """`heal: off` only reports."""
+    rollback_window: Duration = 600.0
+    """A crash loop or lost health this soon after a deploy rolls back; 0 never does."""
+    budget: int = Field(default=5, ge=1)
+    """Restarts per `budget_window` before the service is quarantined."""
+    budget_window: Duration = 600.0
+
+
+class LogFilesSection(Model):
+    max_size: Size = Field(default=10 * 1024 * 1024, ge=64 * 1024)
+    max_files: int = Field(default=3, ge=1, le=100)
+
+
+class LatencyObjective(Model):
+    threshold: Duration
+    """A request this fast is a good one."""
+    target: float = Field(gt=0, lt=100)
+    """Percent of requests that must be good."""
+
+
+class SloSection(Model):
+    availability: float | None = Field(default=None, gt=0, lt=100)
+    """Percent of requests without a 5xx."""
+    latency: LatencyObjective | None = None
+
+
+class ServiceSection(Model):
+    image: str = Field(min_length=1)
+    """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
+    hosts: tuple[Name, ...] = ()
+    port: int | None = Field(default=None, ge=1, le=MAX_PORT)
+    """Port inside the container; a worker has none."""
+    route: Annotated[tuple[RouteSection, ...], BeforeValidator(_as_list)] = ()
+    internal: str | None = Field(default=None, pattern=_SPLIT_HOST_PORT)
+    """`name:port` under which other services call it."""
+    health: HealthSection = HealthSection()
+    limits: LimitsSection = LimitsSection()
+    env: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
+    secrets: tuple[str, ...] = ()
+    """Names of variables taken from the environment or .bgmon/secrets."""
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    """Existing Docker networks to join besides the project's own."""
+    command: Annotated[tuple[str, ...], BeforeValidator(_as_argv)] = ()
+    user: Annotated[str | None, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)] = None
+    read_only: bool = False
+    init: bool = True
+    depends_on: tuple[Name, ...] = ()
+    docker: dict[str, Any] = {}
+    """Further engine options by their docker-py names, for instance `cap_drop: [ALL]`."""
+    log_files: LogFilesSection = LogFilesSection()
+    deploy: DeploySection = DeploySection()
+    heal: Annotated[HealSection, BeforeValidator(_as_heal)] = HealSection()
+    logs: ServiceLogs = ServiceLogs()
+    slo: SloSection = SloSection()
+
+    @field_validator("docker")
+    @classmethod
+    def _known_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for key in options:
+            if key not in DOCKER_OPTIONS:
+                raise ValueError(
+                    f"{key!r} is not an option bgmon passes on; allowed: {', '.join(sorted(DOCKER_OPTIONS))}"
+                )
+        return options
+
+    @field_validator("volumes")
+    @classmethod
+    def _volume_form(cls, volumes: tuple[str, ...]) -> tuple[str, ...]:
+        for volume in volumes:
+            source, _, target = volume.partition(":")
+            if not source or not target.startswith("/"):
+                raise ValueError(f"{volume!r} is not of the form name:/path or /host/path:/path[:ro]")
+        return volumes
+
+    @field_validator("secrets")
+    @classmethod
+    def _variable_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not name.replace("_", "a").isalnum() or name[:1].isdigit():
+                raise ValueError(f"{name[:40]!r} is no variable name; write the name here, never the secret")
+        return names
+
+    @model_validator(mode="after")
+    def _port_for_routes(self) -> ServiceSection:
+        if self.port is None and (self.route or self.internal):
+            raise ValueError("a service with a route or an internal name needs a port")
+        if self.port is None and self.health.path is not None:
+            raise ValueError("health.path needs a port")
+        if self.internal is not None and not 1 <= int(self.internal.rpartition(":")[2]) <= MAX_PORT:
+            raise ValueError(f"internal: {self.internal!r} has no port between 1 and {MAX_PORT}")
+        both = set(self.secrets) & set(self.env)
+        if both:
+            raise ValueError(f"{', '.join(sorted(both))} stands under both env and secrets")
+        return self

@@ -1,0 +1,128 @@
+"""Containers, images and engine events as plain data, so that decisions need no Docker library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from monitor.domain.names import LABEL_COLOR, LABEL_DEPLOY, LABEL_PROJECT, LABEL_SERVICE, LABEL_VERSION
+
+ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """Everything the engine needs to create a container. `env` holds secret values and is therefore never shown."""
+
+    name: str
+    image: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    publish: Mapping[int, tuple[str, int]] = field(default_factory=dict)  # container port -> (host address, host port)
+    command: tuple[str, ...] = ()
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    restart: str = "unless-stopped"
+    volumes: tuple[str, ...] = ()
+    network: str | None = None  # None is Docker's default bridge; "host" is the host's own
+    user: str | None = None
+    read_only: bool = False
+    init: bool = True
+    log_max_size: int = 10 * 1024 * 1024
+    log_max_files: int = 3
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the engine says of a container. Times are unix seconds, None where the engine has none."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    labels: Mapping[str, str]
+    state: ContainerState
+    health: Literal["starting", "healthy", "unhealthy"] | None = None
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    restarts: int = 0
+    restart_policy: str = "no"
+    pid: int = 0
+    ports: Mapping[int, int] = field(default_factory=dict)  # container port -> host port
+    networks: tuple[str, ...] = ()
+
+    @property
+    def project(self) -> str:
+        return self.labels.get(LABEL_PROJECT, "")
+
+    @property
+    def service(self) -> str:
+        return self.labels.get(LABEL_SERVICE, "")
+
+    @property
+    def color(self) -> str:
+        return self.labels.get(LABEL_COLOR, "")
+
+    @property
+    def version(self) -> str:
+        return self.labels.get(LABEL_VERSION, "")
+
+    @property
+    def deploy(self) -> str:
+        return self.labels.get(LABEL_DEPLOY, "")
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]  # repository@sha256:..., empty for an image that no registry has seen
+    architecture: str
+    size: int
+    healthcheck: bool = False
+    exposed_ports: tuple[int, ...] = ()
+    created_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    version: str
+    architecture: str
+    root_dir: str
+    memory: int
+    containers: int
+    live_restore: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEvent:
+    """One event of the engine's stream; `at` is in unix seconds, `at_ns` is what `since` takes."""
+
+    action: str
+    container_id: str
+    name: str
+    labels: Mapping[str, str]
+    at: float
+    at_ns: int
+    exit_code: int | None = None
+    signal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """How far a pull has come, over all layers."""
+
+    status: str
+    current: int
+    total: int

@@ -1,0 +1,62 @@
+"""What is remembered of deploys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from monitor.domain.names import Color
+
+Result = Literal["deployed", "failed", "aborted", "switched-back"]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One committed line of a deploy's write-ahead journal."""
+
+    step: str
+    data: Mapping[str, Any]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRecord:
+    """One deploy, finished or not. `timings` are seconds per step."""
+
+    id: str
+    service: str
+    kind: str
+    image: str
+    version: str
+    who: str
+    started_at: float
+    finished_at: float | None = None
+    result: Result | None = None
+    reason: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a successful deploy left running. `spec` is the policy it was deployed with, secrets by name only."""
+
+    deploy: str
+    service: str
+    color: Color
+    version: str
+    image: str
+    digest: str
+    image_id: str
+    port: int | None
+    container: str
+    spec: str
+    at: float
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFlags:
+    maintenance: bool = False
+    stopped_by: str = ""
+    stopped_at: float | None = None

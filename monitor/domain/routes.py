@@ -1,0 +1,61 @@
+"""What the proxy is to do, and what it says of itself, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from monitor.domain.names import Color
+from monitor.domain.spec import RouteSpec
+
+SlotState = Literal["ready", "drain", "maint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One of a service's two places in the proxy. `weight` is a percentage of the service's new requests."""
+
+    port: int
+    version: str = ""
+    state: SlotState = "maint"
+    weight: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRoute:
+    service: str
+    public: tuple[RouteSpec, ...] = ()
+    internal: str | None = None
+    slots: Mapping[Color, Slot] = field(default_factory=dict)
+    maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SlotStatus:
+    """A slot as the running proxy sees it."""
+
+    color: Color
+    state: SlotState
+    weight: int
+    port: int
+    sessions: int  # requests and tunnels under way, over all workers
+
+
+@dataclass(frozen=True, slots=True)
+class SlotCounters:
+    """Totals of a slot since the proxy's worker started; a reload begins again at 0."""
+
+    requests: int
+    errors: int  # answers with status 5xx, and connections that failed
+    connect_errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyStatus:
+    running: bool
+    version: str = ""
+    since: float | None = None
+    listening: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    detail: str = ""

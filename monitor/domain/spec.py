@@ -1,0 +1,133 @@
+"""What a service is to be: plain policies, handed down by config and recorded with every release.
+
+All durations are seconds, all sizes bytes, all shares lie between 0 and 1. Field names equal those of bgmon.yml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+HealthMode = Literal["auto", "http", "docker", "running"]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    """How to tell that a container serves. `path` None lets Docker's HEALTHCHECK decide where the image has one."""
+
+    mode: HealthMode = "auto"
+    path: str | None = None
+    scheme: Literal["http", "https"] = "http"
+    interval: float = 1.0
+    timeout: float = 2.0
+    successes: int = 2
+    failures: int = 3
+    start: float = 60.0
+    settle: float = 5.0
+    status: tuple[str, ...] = ("200",)
+    headers: dict[str, str] = field(default_factory=dict)
+    expect_headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """A public entry: requests for `host` under `path`."""
+
+    host: tuple[str, ...] = ()
+    path: str = "/"
+    strip: bool = False
+    tls: TlsFiles | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    cert: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryStep:
+    """`weight` percent of the traffic goes to green for `for_` seconds."""
+
+    weight: int
+    for_: float
+
+
+@dataclass(frozen=True, slots=True)
+class BakePolicy:
+    """How long, and by what, green is judged while blue still runs.
+
+    Green regresses when its 5xx share exceeds blue's before the swap by more than `max_error_increase`, or exceeds
+    `max_error_rate`, once it has answered `min_requests`; when its p95 exceeds `max_p95`; when it exits; or when
+    its health is lost.
+    """
+
+    for_: float = 30.0
+    max_error_increase: float = 0.05
+    max_error_rate: float | None = None
+    max_p95: float | None = None
+    min_requests: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DeployPolicy:
+    bake: BakePolicy = BakePolicy()
+    canary: tuple[CanaryStep, ...] = ()
+    drain: float = 30.0
+    stop: float = 10.0
+    keep_images: int = 5
+    hook_timeout: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class HealPolicy:
+    enabled: bool = True
+    rollback_window: float = 600.0
+    budget: int = 5
+    budget_window: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """Rotation of the container's json-file log."""
+
+    max_size: int = 10 * 1024 * 1024
+    max_files: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    name: str
+    image: str
+    port: int | None = None
+    hosts: tuple[str, ...] = ()
+    route: tuple[RouteSpec, ...] = ()
+    internal: str | None = None
+    health: HealthPolicy = HealthPolicy()
+    limits: Limits = Limits()
+    env: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str | None = None
+    read_only: bool = False
+    init: bool = True
+    depends_on: tuple[str, ...] = ()
+    docker: dict[str, Any] = field(default_factory=dict)
+    log_files: LogFiles = LogFiles()
+    deploy: DeployPolicy = DeployPolicy()
+    heal: HealPolicy = HealPolicy()
+
+    @property
+    def proxied(self) -> bool:
+        """Whether the proxy carries its traffic; a worker without a port is swapped without one."""
+        return self.port is not None

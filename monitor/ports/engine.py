@@ -1,0 +1,96 @@
+"""The Docker engine, as services need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from monitor.domain.containers import Container, ContainerSpec, EngineEvent, EngineInfo, Image, PullProgress
+
+
+class Engine(Protocol):
+    """Every call raises EngineUnreachable when the engine does not answer, EngineError when it says no.
+
+    `ref` is a container's id or name. Calls are blocking and safe to make from several threads.
+    """
+
+    def info(self) -> EngineInfo: ...
+
+    def pull(self, reference: str, progress: Callable[[PullProgress], None] | None = None) -> Image:
+        """Pull with the credentials of Docker's own config. Raises PullFailed."""
+        ...
+
+    def image(self, reference: str) -> Image | None: ...
+
+    def images(self, repository: str) -> list[Image]: ...
+
+    def remove_image(self, reference: str) -> None:
+        """Remove one image; raises Conflict while a container uses it."""
+        ...
+
+    def create(self, spec: ContainerSpec) -> Container:
+        """Create without starting; raises Conflict when the name is taken."""
+        ...
+
+    def start(self, ref: str) -> None:
+        """Raises Conflict when a published port is taken."""
+        ...
+
+    def stop(self, ref: str, timeout: float) -> None:
+        """The stop signal, then SIGKILL after `timeout` seconds. A container that is gone or stopped is no error."""
+        ...
+
+    def restart(self, ref: str, timeout: float) -> None: ...
+
+    def kill(self, ref: str, signal: str = "SIGKILL") -> None: ...
+
+    def remove(self, ref: str) -> None:
+        """Remove, by force; one that is gone is no error."""
+        ...
+
+    def rename(self, ref: str, name: str) -> None: ...
+
+    def set_restart_policy(self, ref: str, policy: str) -> None: ...
+
+    def inspect(self, ref: str) -> Container | None: ...
+
+    def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        """All containers, running or not, that carry these labels; an empty value matches any."""
+        ...
+
+    def logs(
+        self,
+        ref: str,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        follow: bool = False,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """Lines of stdout and stderr, oldest first, without their line ends."""
+        ...  # fmt: skip
+
+    def exec(self, ref: str, command: tuple[str, ...], *, user: str | None = None) -> tuple[int, bytes]:
+        """Exit code and output."""
+        ...
+
+    def top(self, ref: str) -> list[str]:
+        """The processes inside, a line each."""
+        ...
+
+    def events(self, *, since: float | None, labels: Mapping[str, str]) -> Iterator[EngineEvent]:
+        """Container events until the stream breaks or `close_events` is called; its end says nothing about why."""
+        ...
+
+    def close_events(self) -> None: ...
+
+    def ensure_network(self, name: str, labels: Mapping[str, str]) -> None: ...
+
+    def remove_network(self, name: str) -> None: ...
+
+    def connect(self, network: str, ref: str, aliases: tuple[str, ...]) -> None: ...
+
+    def realias(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
+        """Give a connected container other names on the network, keeping its address."""
+        ...

@@ -1,0 +1,1 @@
+"""Pure rendering: a catalogue and facts in, file text out."""

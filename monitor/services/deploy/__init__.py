@@ -1,0 +1,1 @@
+"""The swap: green beside blue, judged, switched, drained, recorded."""

@@ -1,0 +1,1 @@
+"""Request metrics out of logs."""

@@ -1,0 +1,1 @@
+"""The daemon: it sees every failure, heals it and says why."""
