@@ -9,8 +9,8 @@ import threading
 import time
 from typing import Final
 
+from monitor.domain.probing import Answer
 from monitor.domain.spec import HealthPolicy
-from monitor.ports.probe import ProbeAnswer
 
 _MAX_BODY: Final = 64 * 1024
 
@@ -18,7 +18,7 @@ _MAX_BODY: Final = 64 * 1024
 class HttpProber:
     """The Prober port on http.client: no redirects, no pool, and far quicker to import than any HTTP library."""
 
-    def probe(self, address: str, port: int, policy: HealthPolicy, *, timeout: float | None = None) -> ProbeAnswer:
+    def probe(self, address: str, port: int, policy: HealthPolicy, *, timeout: float | None = None) -> Answer:
         limit = policy.timeout if timeout is None else timeout
         began = time.monotonic()
         connection = _connection(address, port, policy, limit)
@@ -29,12 +29,12 @@ class HttpProber:
             answer = _ask(connection, policy, began)
         except (OSError, http.client.HTTPException, ValueError) as failure:
             error = f"no answer within {limit:g} s" if time.monotonic() - began >= limit else _words(failure)
-            return ProbeAnswer(status=0, error=error, seconds=time.monotonic() - began)
+            return Answer(status=0, error=error, seconds=time.monotonic() - began)
         finally:
             deadline.cancel()
             connection.close()
         if time.monotonic() - began >= limit:  # cut in mid-body: http.client takes that for an end
-            return ProbeAnswer(status=0, error=f"no answer within {limit:g} s", seconds=time.monotonic() - began)
+            return Answer(status=0, error=f"no answer within {limit:g} s", seconds=time.monotonic() - began)
         return answer
 
 
@@ -46,12 +46,12 @@ def _connection(address: str, port: int, policy: HealthPolicy, limit: float) -> 
     return http.client.HTTPSConnection(address, port, timeout=limit, context=context)
 
 
-def _ask(connection: http.client.HTTPConnection, policy: HealthPolicy, began: float) -> ProbeAnswer:
+def _ask(connection: http.client.HTTPConnection, policy: HealthPolicy, began: float) -> Answer:
     headers = {"User-Agent": "bgmon", "Connection": "close", **policy.headers}
     connection.request("GET", policy.path or "/", headers=headers)
     response = connection.getresponse()
     body = response.read(_MAX_BODY)
-    return ProbeAnswer(
+    return Answer(
         status=response.status,
         body=body.decode(errors="replace"),
         headers=tuple((name.lower(), value) for name, value in response.getheaders()),

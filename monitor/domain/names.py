@@ -85,8 +85,13 @@ def proxy_container_name(project: str) -> str:
 
 
 def network_name(project: str) -> str:
-    """The project's own network, on which a service's name resolves to the color that has the traffic."""
+    """The project's own network, which every container of it joins from its start."""
     return project
+
+
+def services_network_name(project: str) -> str:
+    """The internal network on which `core` is the color of core that has passed its gate."""
+    return f"{project}-services"
 
 
 def other(color: Color) -> Color:
