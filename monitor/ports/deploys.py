@@ -106,11 +106,21 @@ class Hooks(Protocol):
         ...
 
 
-class PortProbe(Protocol):
-    def free(self, port: int) -> bool:
+class Host(Protocol):
+    """Facts about this host."""
+
+    def port_free(self, port: int) -> bool:
         """Whether 127.0.0.1:`port` can be bound now."""
         ...
 
-    def candidates(self, low: int, high: int) -> Iterator[int]:
+    def port_candidates(self, low: int, high: int) -> Iterator[int]:
         """All ports of the range, in an order that seldom clashes."""
+        ...
+
+    def disk_free(self, path: str) -> int | None:
+        """Free bytes of the file system that holds `path`; None when it is not on this host."""
+        ...
+
+    def listening_ports(self, pid: int) -> tuple[int, ...]:
+        """TCP ports on which something listens in the network namespace of `pid`; empty when that can't be told."""
         ...

@@ -1,0 +1,103 @@
+"""One service's traffic: its port, its two slots in the proxy, and the record of both.
+
+The record is written before the running proxy is told, so that a proxy that restarts in between comes back with what
+was meant. A service without a port has no traffic to switch; every call is then a no-op.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from monitor.domain.names import Color, other
+from monitor.domain.routes import Slot, SlotCounters, SlotState
+from monitor.domain.spec import ServiceSpec
+from monitor.errors import EngineError
+from monitor.services.deploy.parts import Parts
+
+_PORTS_LOCK: Final = "@ports"
+PROXY_LOCK: Final = "@proxy"
+_LOCK_WAIT: Final = 60.0
+_IDLE_LOOK: Final = 0.025
+_IDLE_LOOKS: Final = 2  # in a row: a request may be between being given to a server and being counted there
+
+
+class Switchboard:
+    def __init__(self, parts: Parts, spec: ServiceSpec) -> None:
+        self._parts = parts
+        self._service = spec.name
+        self._proxied = spec.proxied
+
+    def reserve(self, color: Color, version: str, *, avoid: frozenset[int] = frozenset()) -> int | None:
+        """Claim a free port for a color, durably. Raises EngineError when there is none."""
+        if not self._proxied:
+            return None
+        parts = self._parts
+        with parts.locks.acquire(_PORTS_LOCK, wait=_LOCK_WAIT, purpose=f"choosing a port for {self._service}"):
+            slots = parts.store.all_slots()
+            taken = avoid | {slot.port for pair in slots.values() for slot in pair.values()}
+            for port in parts.host.port_candidates(*parts.port_range):
+                if port not in taken and parts.host.port_free(port):
+                    pair = slots.get(self._service, {})
+                    parts.store.set_slots(self._service, {**pair, color: Slot(port=port, version=version)})
+                    return port
+        low, high = parts.port_range
+        raise EngineError(f"no free port left in {low}-{high}", hint="widen proxy.ports in bgmon.yml")
+
+    def stage(self, color: Color, port: int | None, version: str) -> None:
+        if port is not None:
+            self._parts.proxy.stage(self._service, color, port, version)
+
+    def split(self, color: Color, weight: int) -> None:
+        """Give `color` `weight` percent of new requests, the other one the rest."""
+        if self._proxied:
+            weights = {color: weight, other(color): 100 - weight}
+            self._record({color: "ready", other(color): "ready"}, weights)
+            self._parts.proxy.weigh(self._service, weights)
+
+    def switch(self, color: Color) -> None:
+        """All new requests to `color`. The other slot drains, if there is one."""
+        if self._proxied:
+            self._record({color: "ready", other(color): "drain"})
+            self._parts.proxy.switch(self._service, color)
+
+    def close(self, color: Color) -> None:
+        """Cut what is still under way at `color`."""
+        if self._proxied:
+            self._record({color: "maint"})
+            self._parts.proxy.close(self._service, color)
+
+    def _record(self, states: dict[Color, SlotState], weights: dict[Color, int] | None = None) -> None:
+        slots = self._parts.store.slots(self._service)
+        for color, state in states.items():
+            if color in slots:
+                slots[color] = replace(slots[color], state=state, weight=(weights or {}).get(color, 100))
+        self._parts.store.set_slots(self._service, slots)
+
+    def persist(self) -> None:
+        """Make the record what a restarted proxy comes back with."""
+        if self._proxied:
+            persist(self._parts)
+
+    def counters(self, color: Color) -> SlotCounters:
+        return self._parts.proxy.counters(self._service)[color] if self._proxied else SlotCounters(0, 0)
+
+    def drained(self, color: Color, limit: float) -> int:
+        """Wait until `color` has no request under way, `limit` seconds at most; how many are left."""
+        if not self._proxied:
+            return 0
+        clock = self._parts.clock
+        until = clock.monotonic() + limit
+        idle = 0
+        while True:
+            sessions = self._parts.proxy.slots(self._service)[color].sessions
+            idle = idle + 1 if sessions == 0 else 0
+            if idle >= _IDLE_LOOKS or clock.monotonic() >= until:
+                return sessions
+            clock.sleep(_IDLE_LOOK)
+
+
+def persist(parts: Parts) -> None:
+    """Write the proxy's configuration from the record; deploys that run at the same time take turns."""
+    with parts.locks.acquire(PROXY_LOCK, wait=_LOCK_WAIT, purpose="writing the proxy's configuration"):
+        parts.proxy.persist(parts.routes())
