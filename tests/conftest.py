@@ -1,0 +1,92 @@
+"""Fixtures for what tests share: a real engine, its images, a registry. `make setup` provides all of it."""
+
+# ruff: noqa: PLC0415 - unit tests must not pay for the Docker library
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.ports import free_port as _free_port
+
+if TYPE_CHECKING:
+    import docker
+
+    from tests.support.registry import Registry
+
+
+@pytest.fixture(scope="session")
+def docker_host() -> str:
+    """URL of a usable engine, also in DOCKER_HOST. Without one the test fails: nothing is skipped silently."""
+    from tools import engine
+
+    url = engine.find()
+    if url is None:
+        pytest.fail("no Docker engine answers: run `make setup`, or set DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = url
+    return url
+
+
+@pytest.fixture(scope="session")
+def docker_client(docker_host: str) -> Iterator[docker.DockerClient]:
+    import docker
+
+    client = docker.DockerClient(base_url=docker_host, timeout=60)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def busybox_image(docker_client: docker.DockerClient) -> str:
+    """`bgmon-test/busybox:1`: every applet in /bin, /bin/sh as the command."""
+    from tools import images
+
+    return images.busybox(docker_client)
+
+
+@pytest.fixture(scope="session")
+def haproxy_image(docker_client: docker.DockerClient) -> str:
+    """`bgmon-test/haproxy:2.6`: Debian's haproxy and the libraries it needs."""
+    from tools import images
+
+    return images.haproxy(docker_client)
+
+
+@pytest.fixture(scope="session")
+def shop_image(docker_client: docker.DockerClient) -> str:
+    """`bgmon-example/shop:v1`; all other tags of the sample service exist as well, see tools/images.py."""
+    from tools import images
+
+    for tag in images.SHOP_TAGS:
+        images.shop(docker_client, tag)
+    return images.shop(docker_client, "v1")
+
+
+@pytest.fixture
+def project(docker_client: docker.DockerClient) -> Iterator[str]:
+    """A project name nobody else has; what carries it is removed afterwards."""
+    from tests.support.engine import remove_project
+
+    name = f"t{uuid.uuid4().hex[:10]}"
+    yield name
+    remove_project(docker_client, name)
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Gives a free TCP port at each call."""
+    return _free_port
+
+
+@pytest.fixture(scope="session")
+def registry(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A docker-registry on loopback that wants a login."""
+    from tests.support.registry import Registry
+
+    registry = Registry(docker_client, tmp_path_factory.mktemp("registry"))
+    yield registry
+    registry.close()
