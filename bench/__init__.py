@@ -1,0 +1,1 @@
+"""Benchmarks of bgmon; see __main__.py."""
