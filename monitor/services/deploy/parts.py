@@ -37,14 +37,15 @@ Emit = Callable[[Event], None]
 class Order:
     """One deploy that somebody asks for.
 
-    `secrets` None means: resolve them now; a rollback brings those that its release was deployed with. `wait` is how
-    many seconds to wait for the service's lock.
+    `secrets` None means: resolve them now; a rollback brings those that its release was deployed with, and in `pinned`
+    the very image. `wait` is how many seconds to wait for the service's lock.
     """
 
     spec: ServiceSpec
     image: str
     version: str
     kind: Literal["deploy", "rollback"] = "deploy"
+    pinned: str | None = None
     pull: PullPolicy = "auto"
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
     wait: float = 0.0

@@ -1,0 +1,83 @@
+"""The proven end of a swap: blue drains, stops and goes, and the release is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from monitor.config.compile import spec_from_json
+from monitor.domain.names import other
+from monitor.domain.records import Release
+from monitor.domain.spec import ServiceSpec
+from monitor.domain.swap import Step
+from monitor.errors import BgmonError, EngineError
+from monitor.services.deploy.green import Green, discard, find
+from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.prune import prune_service
+from monitor.services.deploy.switchboard import Switchboard
+
+
+def finish(
+    parts: Parts,
+    spec: ServiceSpec,
+    green: Green,
+    blue: Release | None,
+    *,
+    timings: dict[str, float],
+    began: float,
+    note: Callable[[Step, Mapping[str, object]], None],
+) -> Release:
+    """Safe to repeat from any of its steps.
+
+    Raises:
+        EngineError: green is gone.
+        UnreachableError: the engine or the proxy does not answer; the journal keeps what is left to do.
+    """
+    clock = parts.clock
+    board = Switchboard(parts, spec)
+    container = find(parts.engine, parts.project, green.deploy)
+    if container is None:
+        raise EngineError(f"green of {green.service} was removed by somebody else")
+    note("drain", {})
+    started = clock.monotonic()
+    if blue is not None:
+        board.switch(green.color)  # once more: a proxy that was restarted meanwhile may have come back with blue
+        left = board.drained(other(green.color), spec.deploy.drain)
+        if left:
+            parts.tell("warning", spec.name, f"{left} requests were still under way after {spec.deploy.drain:g} s")
+        board.close(other(green.color))
+        parts.tell("drained", spec.name, f"{blue.color} is idle")
+    timings["drain"] = clock.monotonic() - started
+    note("retire", {})
+    started = clock.monotonic()
+    if blue is not None:
+        discard(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
+    board.persist()
+    timings["stop"] = clock.monotonic() - started
+    timings["total"] = clock.monotonic() - began
+    release = green.release(container.id, clock.now())
+    parts.store.finish(green.deploy, "deployed", at=clock.now(), timings=timings, release=release)
+    _afterwards(parts, spec)
+    parts.tell(
+        "deployed",
+        spec.name,
+        f"{green.version} serves as {green.color}",
+        version=green.version,
+        color=green.color,
+        image=green.image,
+        digest=green.pinned,
+        port=green.port,
+        deploy=green.deploy,
+        timings=timings,
+    )
+    return release
+
+
+def _afterwards(parts: Parts, spec: ServiceSpec) -> None:
+    """What must not turn a good deploy into a failed one."""
+    try:
+        prune_service(parts, spec.name, keep=spec.deploy.keep_images)
+    except BgmonError as error:
+        parts.tell("warning", spec.name, f"old images could not be pruned: {error}")
+    if parts.announce is not None:
+        for record in parts.store.deploys(spec.name, limit=1):
+            parts.announce(record)

@@ -1,0 +1,108 @@
+"""Waiting at the gate, and explaining a green that did not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from monitor.domain.containers import Container
+from monitor.domain.gate import Gate, observe, pause
+from monitor.domain.mask import mask
+from monitor.domain.probing import Answer, resolve
+from monitor.domain.spec import HealthPolicy, ServiceSpec
+from monitor.errors import BgmonError, GateFailed
+from monitor.services.deploy.parts import Parts
+
+LOOPBACK: Final = "127.0.0.1"
+_LOG_LINES: Final = 20
+
+
+def policy_for(parts: Parts, spec: ServiceSpec, image_id: str) -> HealthPolicy:
+    image = parts.engine.image(image_id)
+    return resolve(spec.health, port=spec.port, healthcheck=image is not None and image.healthcheck)
+
+
+def pass_gate(
+    parts: Parts,
+    spec: ServiceSpec,
+    policy: HealthPolicy,
+    *,
+    container: str,
+    port: int | None,
+    secrets: Mapping[str, str],
+) -> None:
+    """Return when green is healthy.
+
+    Raises:
+        GateFailed: it is not, with its last answers, its last log lines and a hint.
+    """
+    gate = Gate(policy, began=parts.clock.monotonic())
+    shown: tuple[str, ...] = ()
+    while gate.verdict == "wait":
+        if parts.cancelled():
+            raise GateFailed("interrupted while waiting for green's health")
+        state = parts.engine.inspect(container)
+        answer = _ask(parts, policy, state, port)
+        gate = observe(gate, state, answer, parts.clock.monotonic())
+        if gate.answers[-1:] != shown[-1:]:
+            shown = gate.answers
+            parts.tell("gate", spec.name, f"health: {gate.answers[-1]}", answer=gate.answers[-1])
+        if gate.verdict == "wait":
+            parts.clock.sleep(pause(gate, parts.clock.monotonic()))
+    if gate.verdict == "fail":
+        raise _failure(parts, spec, gate, container, secrets)
+
+
+def _ask(parts: Parts, policy: HealthPolicy, state: Container | None, port: int | None) -> Answer | None:
+    if policy.mode != "http" or state is None or port is None:
+        return None
+    if not state.running:
+        return Answer(status=0, error=f"the container is {state.state}")
+    return parts.prober.probe(LOOPBACK, port, policy)
+
+
+def _failure(parts: Parts, spec: ServiceSpec, gate: Gate, container: str, secrets: Mapping[str, str]) -> GateFailed:
+    lines = [f"green did not get healthy: {gate.reason}"]
+    if gate.answers:
+        lines += ["  last answers:", *(f"  | {answer}" for answer in gate.answers)]
+    tail = log_tail(parts, container, secrets)
+    if tail:
+        lines += ["  its last log lines:", *(f"  | {line}" for line in tail)]
+    return GateFailed("\n".join(lines), hint=_hint(parts, spec, gate, container))
+
+
+def log_tail(parts: Parts, container: str, secrets: Mapping[str, str]) -> list[str]:
+    """The last lines a container wrote, secrets masked; empty when they cannot be had."""
+    try:
+        lines = list(parts.engine.logs(container, tail=_LOG_LINES))
+    except BgmonError:
+        return []
+    return [mask(line.decode(errors="replace"), secrets.values()) for line in lines]
+
+
+def _hint(parts: Parts, spec: ServiceSpec, gate: Gate, container: str) -> str:
+    state = parts.engine.inspect(container)
+    if state is None or gate.policy.mode != "http":
+        return ""
+    if state.running and spec.port is not None:
+        listening = parts.host.listening_ports(state.pid)
+        if listening and spec.port not in listening:
+            ports = ", ".join(str(port) for port in listening)
+            return f"nothing listens on port {spec.port} inside the container, but on {ports}: correct `port`"
+        return _policy_hint(gate)
+    return _exit_hint(state)
+
+
+def _policy_hint(gate: Gate) -> str:
+    policy = gate.policy
+    if gate.answers and gate.answers[-1][:3].isdigit():
+        return f"health.path is {policy.path}, health.status {', '.join(policy.status)}: do they fit what it answers?"
+    return (
+        "does it listen on 0.0.0.0, not only on 127.0.0.1 inside the container? If it starts slowly, raise health.start"
+    )
+
+
+def _exit_hint(state: Container) -> str:
+    if state.oom_killed:
+        return "raise limits.memory"
+    return "the command cannot be run in this image" if state.exit_code in (125, 126, 127) else ""

@@ -1,0 +1,73 @@
+"""Getting the image: pulled by tag, pinned by digest; an image that no registry has seen is taken as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.domain.containers import Image, PullProgress
+from monitor.errors import PullFailed
+from monitor.services.deploy.parts import Parts, PullPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """`pinned` names exactly this image, whatever happens to the tag."""
+
+    id: str
+    pinned: str
+
+
+def fetch(parts: Parts, service: str, reference: str, policy: PullPolicy) -> Fetched:
+    """The image of `reference`, on this host.
+
+    `auto` pulls unless the image is here and came from no registry, or is named by a digest that is here; `always`
+    pulls, `never` doesn't.
+
+    Raises:
+        PullFailed: it cannot be had, or was built for another architecture.
+    """
+    here = parts.engine.image(reference)
+    if here is not None and (policy == "never" or (policy == "auto" and _settled(here, reference))):
+        parts.tell("pulled", service, f"{reference} is here already")
+        image = here
+    elif policy == "never":
+        raise PullFailed(f"image {reference} is not on this host", hint="leave out --pull never, or build it here")
+    else:
+        parts.tell("pulling", service, f"pulling {reference}")
+
+        def progress(step: PullProgress) -> None:
+            parts.tell("progress", service, step.status, current=step.current, total=step.total)
+
+        image = parts.engine.pull(reference, progress)
+        parts.tell("pulled", service, f"pulled {reference}")
+    wanted = parts.engine.info().architecture
+    if image.architecture and wanted and image.architecture != wanted:
+        raise PullFailed(
+            f"image {reference} is for {image.architecture}, this host is {wanted}",
+            hint=f"build it with: docker build --platform linux/{wanted}",
+        )
+    return Fetched(id=image.id, pinned=_pinned(image, reference))
+
+
+def _settled(image: Image, reference: str) -> bool:
+    """Whether a pull could not bring anything else."""
+    return not image.digests or "@" in reference or reference.startswith("sha256:")
+
+
+def _pinned(image: Image, reference: str) -> str:
+    repository = repository_of(reference)
+    for digest in image.digests:
+        if digest.partition("@")[0] in (repository, f"docker.io/{repository}"):
+            return digest
+    return image.id
+
+
+def repository_of(reference: str) -> str:
+    """The repository of an image reference, without tag and digest.
+
+    >>> repository_of("reg.example.com:5000/shop/core:abc")
+    'reg.example.com:5000/shop/core'
+    """
+    name = reference.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]

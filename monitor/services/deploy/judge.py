@@ -1,0 +1,115 @@
+"""Judging green while blue still runs: the canary steps, then the bake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitor.domain.bake import LOOK_EVERY, Traffic, baseline, between, regression
+from monitor.domain.names import Color
+from monitor.domain.probing import shortfall
+from monitor.domain.requests import RequestWindow
+from monitor.domain.routes import SlotCounters
+from monitor.domain.spec import HealthPolicy, ServiceSpec
+from monitor.errors import BakeFailed, ProxyError, SourceError, UnreachableError
+from monitor.services.deploy.gate import LOOPBACK
+from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.switchboard import Switchboard
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Looks at one green, as often as it is asked to.
+
+    `blue_share` is blue's 5xx share before the swap. `before` are green's counters when it got its first request, and
+    `restarts` how often Docker had restarted it by then.
+    """
+
+    parts: Parts
+    spec: ServiceSpec
+    policy: HealthPolicy
+    board: Switchboard
+    container: str
+    color: Color
+    port: int | None
+    blue_share: float
+    before: SlotCounters | None
+    restarts: int
+
+    def observe(self, seconds: float, phase: str, *, window_from: float | None = None) -> None:
+        """Watch green for `seconds`.
+
+        Args:
+            seconds: how long.
+            phase: what it is called in the message: "bake", "canary at 10%".
+            window_from: since when green has had all the traffic, unix seconds, so that the log's requests are its own.
+
+        Raises:
+            BakeFailed: it got worse than blue was.
+        """
+        clock = self.parts.clock
+        until = clock.monotonic() + seconds
+        next_probe = clock.monotonic()
+        failed = 0
+        while clock.monotonic() < until:
+            if self.parts.cancelled():
+                raise BakeFailed(f"interrupted during the {phase}")
+            if clock.monotonic() >= next_probe:
+                failed = failed + 1 if self._unhealthy() else 0
+                next_probe = clock.monotonic() + self.policy.interval
+            problem = self._problem(failed, window_from)
+            if problem:
+                raise BakeFailed(f"green got worse in the {phase}: {problem}")
+            clock.sleep(min(LOOK_EVERY, max(0.0, until - clock.monotonic())))
+
+    def _unhealthy(self) -> bool:
+        if self.policy.mode != "http" or self.port is None:
+            return False
+        return bool(shortfall(self.policy, self.parts.prober.probe(LOOPBACK, self.port, self.policy)))
+
+    def _problem(self, failed: int, window_from: float | None) -> str:
+        bake = self.spec.deploy.bake
+        window: RequestWindow | None = None
+        if window_from is not None and (bake.max_error_rate is not None or bake.max_p95 is not None):
+            window = self._logged(window_from)
+        return regression(
+            bake,
+            container=self.parts.engine.inspect(self.container),
+            restarts_before=self.restarts,
+            failed_probes=failed,
+            allowed_failures=self.policy.failures,
+            blue_share=self.blue_share,
+            green=self._traffic(),
+            window=window,
+        )
+
+    def _traffic(self) -> Traffic:
+        if not self.spec.proxied:
+            return Traffic()
+        try:
+            return between(self.before, self.board.counters(self.color))
+        except (UnreachableError, ProxyError):
+            return Traffic()  # a proxy that restarts says nothing about green
+
+    def _logged(self, since: float) -> RequestWindow | None:
+        if self.parts.stats is None:
+            return None
+        try:
+            return self.parts.stats.window([self.spec.name], since, self.parts.clock.now()).get(self.spec.name)
+        except (UnreachableError, SourceError):
+            return None  # nor does a log source that is away
+
+
+def blue_baseline(
+    spec: ServiceSpec, board: Switchboard, color: Color, earlier: SlotCounters | None
+) -> Callable[[], float]:
+    """Reads blue's counters when called, and gives its 5xx share since `earlier`."""
+
+    def share() -> float:
+        try:
+            now = board.counters(color)
+        except (UnreachableError, ProxyError):
+            return 0.0
+        return baseline(spec.deploy.bake, between(earlier, now), Traffic(now.requests, now.errors))
+
+    return share

@@ -1,0 +1,75 @@
+"""Everything that can be found wrong before anything is changed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.domain.containers import EngineInfo
+from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, Color, container_name
+from monitor.domain.records import Release
+from monitor.domain.spec import ServiceSpec
+from monitor.errors import Conflict, EngineError, HookFailed, ProxyUnreachable
+from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.switchboard import persist
+
+_MIN_DISK: Final = 256 * 1024**2
+
+
+def preflight(parts: Parts, spec: ServiceSpec, color: Color, active: Release | None) -> EngineInfo:
+    """Check the engine, the disk, the hooks, green's name and the proxy; start a proxy that does not run.
+
+    Raises:
+        EngineUnreachable, ProxyUnreachable: one of them does not answer, and could not be started.
+        EngineError, Conflict, HookFailed, ProxyError: what must be mended first.
+    """
+    info = parts.engine.info()
+    _disk(parts, info)
+    problems = parts.hooks.check()
+    if problems:
+        raise HookFailed("\n".join(problems))
+    _free_name(parts, spec.name, color, active)
+    if spec.proxied:
+        ready_proxy(parts)
+    return info
+
+
+def _disk(parts: Parts, info: EngineInfo) -> None:
+    free = parts.host.disk_free(info.root_dir)
+    if free is not None and free < _MIN_DISK:
+        raise EngineError(
+            f"only {free // 1024**2} MB are free where Docker keeps its data ({info.root_dir})",
+            hint="free some space, for instance with: bgmon prune",
+        )
+
+
+def _free_name(parts: Parts, service: str, color: Color, active: Release | None) -> None:
+    """Green's name must be free; a leftover of our own under it is removed."""
+    name = container_name(parts.project, service, color)
+    holder = parts.engine.inspect(name)
+    if holder is None:
+        return
+    ours = holder.labels.get(LABEL_PROJECT) == parts.project and holder.labels.get(LABEL_SERVICE) == service
+    if not ours:
+        raise Conflict(
+            f"a container named {name} exists that bgmon did not start",
+            hint=f"rename it (docker rename {name} ...) or remove it",
+        )
+    if active is not None and holder.id == active.container:
+        raise Conflict(
+            f"the running {service} was renamed to {name}, the name its successor needs",
+            hint=f"docker rename {name} {container_name(parts.project, service, active.color)}",
+        )
+    parts.engine.remove(holder.id)
+    parts.tell("warning", service, f"removed the leftover container {name}")
+
+
+def ready_proxy(parts: Parts) -> None:
+    """Have the proxy run with this project's services in it."""
+    try:
+        running = parts.proxy.status().running
+    except ProxyUnreachable:
+        running = False
+    if running:
+        persist(parts)
+    else:
+        parts.proxy.boot(parts.routes())

@@ -1,0 +1,52 @@
+"""Going back: a deploy of an earlier release's image, with the configuration and secrets that it was deployed with."""
+
+from __future__ import annotations
+
+from monitor.config.compile import spec_from_json
+from monitor.domain.records import Release
+from monitor.domain.spec import ServiceSpec
+from monitor.errors import UsageError
+from monitor.services.deploy.parts import Order, Parts
+from monitor.services.deploy.recreate import release_secrets
+
+
+def choose(parts: Parts, service: str, to: str | None) -> Release:
+    """The release to go back to: the one with version `to`, else the newest that runs another image.
+
+    Raises:
+        UsageError: there is none.
+    """
+    active = parts.store.active(service)
+    if active is None:
+        raise UsageError(f"{service} was never deployed here", hint=f"bgmon deploy {service}")
+    earlier = [release for release in parts.store.releases(service, limit=1000) if not release.active]
+    if to is None:
+        fitting = [release for release in earlier if release.image_id != active.image_id]
+    else:
+        fitting = [release for release in earlier if to in (release.version, release.deploy)]
+    if not fitting:
+        known = ", ".join(dict.fromkeys(release.version for release in earlier)) or "none"
+        wanted = f"version {to}" if to is not None else "an earlier version"
+        raise UsageError(f"{service}: no good release of {wanted} is recorded", hint=f"recorded: {known}")
+    return fitting[0]
+
+
+def rollback_order(parts: Parts, release: Release, *, current: ServiceSpec | None = None, wait: float = 0.0) -> Order:
+    """The deploy that brings a release back.
+
+    Args:
+        parts: the ports.
+        release: where to.
+        current: today's spec, to be used instead of the one recorded with the release; then today's secrets are too.
+        wait: seconds to wait for the lock.
+    """
+    spec = current if current is not None else spec_from_json(release.spec)
+    return Order(
+        spec=spec,
+        image=release.image,
+        version=release.version,
+        kind="rollback",
+        pinned=release.digest,
+        secrets=None if current is not None else release_secrets(parts, release, spec),
+        wait=wait,
+    )

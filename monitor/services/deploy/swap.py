@@ -1,0 +1,249 @@
+"""The swap: green beside blue, judged, switched in, proven; then blue drains and goes.
+
+Read `Swap.run` first. Each step is journaled before it acts (see domain/swap.py); what goes wrong up to the end of the
+bake is undone by the same code that a recovery uses (undo.py), and what comes after it is finished by it (finish.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from monitor.config.compile import spec_to_json
+from monitor.domain.names import Color, other
+from monitor.domain.records import DeployRecord, Release, Result
+from monitor.domain.swap import Step, advance
+from monitor.errors import BgmonError, Conflict, DeployFailed, HookFailed
+from monitor.services.deploy.finish import finish
+from monitor.services.deploy.gate import pass_gate, policy_for
+from monitor.services.deploy.green import Green, introduce, make
+from monitor.services.deploy.images import fetch
+from monitor.services.deploy.judge import Judge, blue_baseline
+from monitor.services.deploy.parts import Order, Parts
+from monitor.services.deploy.preflight import preflight
+from monitor.services.deploy.recover import recover_service
+from monitor.services.deploy.switchboard import Switchboard
+from monitor.services.deploy.undo import undo
+
+_PORT_TRIES = 5
+
+
+class Swap:
+    """One deploy. Raises what `deploy` says."""
+
+    def __init__(self, parts: Parts, order: Order) -> None:
+        self._parts = parts
+        self._order = order
+        self._spec = replace(order.spec, image=order.image)
+        self._board = Switchboard(parts, self._spec)
+        self._timings: dict[str, float] = {}
+        self._last: Step | None = None
+        self._began = parts.clock.monotonic()
+        started = parts.clock.now()
+        self._record = DeployRecord(
+            id=f"{self._spec.name}-{started * 1000:.0f}",
+            service=self._spec.name,
+            kind=order.kind,
+            image=order.image,
+            version=order.version,
+            who=parts.who,
+            started_at=started,
+        )
+
+    def run(self) -> Release:
+        parts, order = self._parts, self._order
+        purpose = f"{order.kind} of {order.version}"
+        with parts.locks.acquire(self._spec.name, wait=order.wait, purpose=purpose):
+            for line in recover_service(parts, self._spec.name):
+                parts.tell("recovered", self._spec.name, line)
+            blue = parts.store.active(self._spec.name)
+            color: Color = other(blue.color) if blue is not None else "blue"
+            with self._timed("preflight"):
+                preflight(parts, self._spec, color, blue)
+                given = order.secrets
+                secrets = dict(given) if given is not None else parts.secrets.resolve(self._spec.secrets)
+            return self._swap(blue, color, secrets)
+
+    def _swap(self, blue: Release | None, color: Color, secrets: Mapping[str, str]) -> Release:
+        parts = self._parts
+        parts.store.begin(self._record)
+        self._note("begin", {})
+        parts.tell("started", self._spec.name, f"{self._record.kind} of {self._record.version}", deploy=self._record.id)
+        green: Green | None = None
+        try:
+            self._hook("pre-deploy", None, blue)
+            green = self._pull(color)
+            green, container = self._start(green, secrets)
+            self._prove(green, container, blue, secrets)
+        except BaseException as error:
+            self._failed(error, green, blue)
+            raise
+        release = finish(parts, self._spec, green, blue, timings=self._timings, began=self._began, note=self._note)
+        with contextlib.suppress(DeployFailed):  # the release stands; the hook's failure is told
+            self._hook("post-deploy", green, blue)
+        return release
+
+    def _pull(self, color: Color) -> Green:
+        self._note("pull", {"image": self._order.image})
+        with self._timed("pull"):
+            image = fetch(self._parts, self._spec.name, self._order.pinned or self._order.image, self._order.pull)
+        return Green(
+            deploy=self._record.id,
+            service=self._spec.name,
+            color=color,
+            version=self._order.version,
+            image=self._order.image,
+            pinned=image.pinned,
+            image_id=image.id,
+            port=None,
+            spec=spec_to_json(self._spec),
+        )
+
+    def _start(self, green: Green, secrets: Mapping[str, str]) -> tuple[Green, str]:
+        """Start the container. A port that a stranger takes between our look and the start is given up for another."""
+        parts = self._parts
+        parts.secrets.keep(green.deploy, secrets)
+        avoid: frozenset[int] = frozenset()
+        with self._timed("start"):
+            for attempt in range(_PORT_TRIES):
+                port = self._board.reserve(green.color, green.version, avoid=avoid)
+                green = replace(green, port=port)
+                self._note("create", green.note())
+                try:
+                    container = make(parts.engine, parts.project, green, self._spec, secrets)
+                except Conflict:
+                    if port is None or parts.host.port_free(port) or attempt == _PORT_TRIES - 1:
+                        raise
+                    parts.tell("warning", green.service, f"port {port} was taken by somebody else; trying another")
+                    parts.engine.remove(f"{parts.project}-{green.service}-{green.color}")
+                    avoid |= {port}
+                else:
+                    break
+        parts.tell(
+            "created", green.service, f"green is {green.color}", color=green.color, port=port, image=green.pinned
+        )
+        return green, container
+
+    def _prove(self, green: Green, container: str, blue: Release | None, secrets: Mapping[str, str]) -> None:
+        """Gate, smoke hook, canary, switch, bake."""
+        parts, spec, board = self._parts, self._spec, self._board
+        earlier = board.counters(blue.color) if blue is not None else None
+        policy = policy_for(parts, spec, green.image_id)
+        self._note("gate", {})
+        with self._timed("gate"):
+            pass_gate(parts, spec, policy, container=container, port=green.port, secrets=secrets)
+        parts.tell("healthy", spec.name, "green is healthy")
+        self._hook("pre-switch", green, blue)
+        with self._timed("switch"):
+            introduce(parts.engine, parts.project, container, spec)
+            board.stage(green.color, green.port, green.version)
+        share = blue_baseline(spec, board, blue.color, earlier)() if blue is not None and spec.proxied else 0.0
+        state = parts.engine.inspect(container)
+        judge = Judge(
+            parts=parts,
+            spec=spec,
+            policy=policy,
+            board=board,
+            container=container,
+            color=green.color,
+            port=green.port,
+            blue_share=share,
+            before=board.counters(green.color),
+            restarts=state.restarts if state is not None else 0,
+        )
+        self._canary(judge, blue)
+        self._switch(green)
+        self._note("bake", {})
+        if blue is not None and spec.deploy.bake.for_ > 0:
+            seconds = spec.deploy.bake.for_
+            parts.tell("baking", spec.name, f"watching green for {seconds:g} s", seconds=seconds)
+            with self._timed("bake"):
+                judge.observe(seconds, "bake", window_from=parts.clock.now())
+
+    def _canary(self, judge: Judge, blue: Release | None) -> None:
+        if blue is None or not self._spec.proxied or not self._spec.deploy.canary:
+            return
+        with self._timed("canary"):
+            for step in self._spec.deploy.canary:
+                self._note("canary", {"weight": step.weight})
+                self._board.split(judge.color, step.weight)
+                self._parts.tell("canary", self._spec.name, f"{step.weight}% to green", weight=step.weight)
+                judge.observe(step.for_, f"canary at {step.weight}%")
+
+    def _switch(self, green: Green) -> None:
+        self._note("switch", {"to": green.color})
+        before = self._parts.clock.monotonic()
+        with self._timed("switch"):
+            self._board.switch(green.color)
+            took = self._parts.clock.monotonic() - before
+            self._board.persist()
+        self._parts.tell("switched", green.service, f"all new requests to {green.color}", seconds=took)
+
+    def _failed(self, error: BaseException, green: Green | None, blue: Release | None) -> None:
+        """Undo, record and tell. What cannot be undone now stays in the journal, for the next command."""
+        parts, service = self._parts, self._spec.name
+        reason = str(error) or type(error).__name__
+        switched = self._last in ("canary", "switch", "bake")
+        try:
+            undo(parts, self._spec, green, blue, switched=switched)
+        except BgmonError as second:
+            parts.tell("warning", service, f"could not clean up yet ({second}); the next command or the daemon will")
+        else:
+            result: Result = "switched-back" if switched else "failed"
+            self._timings["total"] = parts.clock.monotonic() - self._began
+            parts.store.finish(self._record.id, result, at=parts.clock.now(), reason=reason, timings=self._timings)
+            parts.secrets.drop(self._record.id)
+        with contextlib.suppress(DeployFailed):
+            self._hook("on-failure", green, blue, BGMON_ERROR=reason)
+        self._announce()
+
+    def _announce(self) -> None:
+        if self._parts.announce is not None:
+            for record in self._parts.store.deploys(self._spec.name, limit=1):
+                self._parts.announce(record)
+
+    def _hook(self, name: str, green: Green | None, blue: Release | None, **more: str) -> None:
+        parts = self._parts
+        environ = {
+            "BGMON_HOOK": name,
+            "BGMON_PROJECT": parts.project,
+            "BGMON_SERVICE": self._spec.name,
+            "BGMON_DEPLOY": self._record.id,
+            "BGMON_KIND": self._record.kind,
+            "BGMON_VERSION": self._record.version,
+            "BGMON_IMAGE": self._order.image,
+            "BGMON_WHO": parts.who,
+            "BGMON_PREVIOUS_VERSION": blue.version if blue is not None else "",
+            **more,
+        }
+        if green is not None:
+            environ |= {"BGMON_COLOR": green.color, "BGMON_DIGEST": green.pinned}
+            environ |= {"BGMON_CONTAINER": f"{parts.project}-{green.service}-{green.color}"}
+        if green is not None and green.port is not None:
+            environ |= {"BGMON_PORT": str(green.port), "BGMON_URL": f"http://127.0.0.1:{green.port}"}
+        with self._timed(name):
+            try:
+                output = parts.hooks.run(name, environ, timeout=self._spec.deploy.hook_timeout)
+            except HookFailed as error:
+                if name in ("post-deploy", "on-failure"):
+                    parts.tell("warning", self._spec.name, str(error))
+                raise
+        if output is None:
+            self._timings.pop(name, None)
+        else:
+            parts.tell("hook", self._spec.name, f"hook {name} is done", hook=name, output=output)
+
+    def _note(self, step: Step, data: Mapping[str, object]) -> None:
+        advance(self._last, step)
+        self._parts.store.note(self._record.id, step, data, self._parts.clock.now())
+        self._last = step
+
+    @contextlib.contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        began = self._parts.clock.monotonic()
+        try:
+            yield
+        finally:
+            taken = self._parts.clock.monotonic() - began
+            self._timings[step] = round(self._timings.get(step, 0.0) + taken, 6)

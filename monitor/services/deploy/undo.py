@@ -1,0 +1,58 @@
+"""Undoing a swap: blue serves, green goes. Called by a deploy that failed and by the recovery of a cut-off one."""
+
+from __future__ import annotations
+
+from monitor.domain.names import other
+from monitor.domain.records import Release
+from monitor.domain.spec import ServiceSpec
+from monitor.errors import ProxyError, ProxyUnreachable
+from monitor.services.deploy.green import Green, discard, find
+from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.switchboard import Switchboard
+
+_LONGEST_DRAIN = 10.0  # green is known to be bad: its last requests get a chance, but not for long
+
+
+def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | None, *, switched: bool) -> None:
+    """Safe to repeat.
+
+    Args:
+        parts: the ports.
+        spec: green's spec.
+        green: what was to come; None when nothing was made yet.
+        blue: the release that served before, if any.
+        switched: whether green may have got traffic.
+
+    Raises:
+        EngineUnreachable, EngineError: green could not be removed.
+    """
+    if green is None:
+        return
+    board = Switchboard(parts, spec)
+    if switched:
+        _back(parts, board, spec, green, blue)
+    container = find(parts.engine, parts.project, green.deploy)
+    if container is not None:
+        discard(parts.engine, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
+    try:
+        board.close(green.color)
+        if switched:
+            board.persist()
+    except (ProxyUnreachable, ProxyError):
+        if blue is None:
+            return  # nothing serves either way
+
+
+def _back(parts: Parts, board: Switchboard, spec: ServiceSpec, green: Green, blue: Release | None) -> None:
+    if blue is None:
+        board.close(green.color)
+        return
+    try:
+        board.switch(other(green.color))
+    except (ProxyUnreachable, ProxyError) as error:
+        # The record says blue by now, and a proxy that starts goes by the record.
+        parts.tell("warning", spec.name, f"the proxy could not be told ({error}); it starts with {blue.color}")
+        return
+    board.persist()
+    parts.tell("switched-back", spec.name, f"all new requests to {blue.color} again", color=blue.color)
+    board.drained(green.color, min(spec.deploy.drain, _LONGEST_DRAIN))
