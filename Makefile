@@ -1,0 +1,55 @@
+# Targets with a text after ## are shown by `make help`.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+# With a Docker engine: the machine's own when it answers, else a private one that ends with the command.
+WITH_ENGINE := $(PYTHON) tools/engine.py run --
+PYTEST_ARGS ?= -n 2 --dist loadgroup
+RUFF_PATHS := .
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what is missing and start a Docker engine if none answers
+	@tools/setup.sh
+	@$(PYTHON) tools/engine.py up
+
+.PHONY: demo
+demo: ## Deploys, a refused and a reverted release, a rollback and healing, under load (ARGS=--keep)
+	@tools/setup.sh demo
+	@$(if $(findstring --keep,$(ARGS)),$(PYTHON) tools/engine.py up >/dev/null && DOCKER_HOST=$$($(PYTHON) tools/engine.py url),$(WITH_ENGINE)) $(PYTHON) -m tools.demo $(ARGS)
+
+.PHONY: test
+test: ## Lint and run every test, on a real Docker engine
+	@tools/setup.sh
+	@$(MAKE) --no-print-directory lint
+	@$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS) $(ARGS)
+
+.PHONY: lint
+lint: ## Style, types and the floors' order
+	@$(PYTHON) -m ruff check $(RUFF_PATHS)
+	@$(PYTHON) -m ruff format --check $(RUFF_PATHS)
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+
+.PHONY: bench
+bench: ## Measure everything, or one: make bench BENCH=swap
+	@tools/setup.sh demo
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r bench/requirements.txt
+	@$(WITH_ENGINE) $(PYTHON) -m bench $(BENCH)
+
+.PHONY: golden
+golden: ## Write the generated files that tests compare with anew
+	@UPDATE_GOLDEN=1 $(PYTHON) -m pytest -q tests/generate tests/unit/render
+
+.PHONY: lock
+lock: ## Pin the newest versions of all Python packages in requirements.lock
+	@$(PYTHON) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
+
+.PHONY: clean
+clean: ## Stop the private engine and remove everything that was built or installed here
+	@tools/engine.py down --purge
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
