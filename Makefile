@@ -37,7 +37,7 @@ lint: ## Style, types and the floors' order
 .PHONY: bench
 bench: ## Measure everything, or one: make bench BENCH=swap
 	@tools/setup.sh demo
-	@$(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r bench/requirements.txt
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r bench/requirements.txt
 	@$(WITH_ENGINE) $(PYTHON) -m bench $(BENCH)
 
 .PHONY: golden

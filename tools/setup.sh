@@ -87,8 +87,8 @@ install_python_packages() {
     [ "$(cat .venv/.stamp 2>/dev/null)" = "$stamp" ] && return
     say "installing Python packages into .venv"
     [ -x .venv/bin/python ] || "$(find_python)" -m venv .venv
-    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-    .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps -e .
     echo "$stamp" >.venv/.stamp
 }
 
