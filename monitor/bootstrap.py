@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,18 @@ from monitor.config.loader import find_file, load_file
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
+    from collections.abc import Callable
+
+    from monitor.adapters.locks import FileLocks
+    from monitor.adapters.notify.messages import Messages
+    from monitor.adapters.secrets import FileSecrets
+    from monitor.adapters.state.alerts import SqliteAlertStore
     from monitor.adapters.state.db import Database
+    from monitor.adapters.state.deploys import SqliteDeployStore
     from monitor.config.schema import Config
     from monitor.domain.spec import ServiceSpec
+    from monitor.services.alerting.runner import Alerting
+    from monitor.services.deploy.parts import Emit, Parts
 
 
 class App:
@@ -51,6 +61,88 @@ class App:
         from monitor.config.compile import service_specs  # noqa: PLC0415
 
         return service_specs(self.config)
+
+    @cached_property
+    def store(self) -> SqliteDeployStore:
+        from monitor.adapters.state.deploys import SqliteDeployStore  # noqa: PLC0415
+
+        return SqliteDeployStore(self.database)
+
+    @cached_property
+    def locks(self) -> FileLocks:
+        from monitor.adapters.locks import FileLocks  # noqa: PLC0415
+
+        return FileLocks(self.state_dir / "locks")
+
+    @cached_property
+    def secrets(self) -> FileSecrets:
+        from monitor.adapters.secrets import FileSecrets  # noqa: PLC0415
+
+        return FileSecrets(self.folder / ".bgmon" / "secrets", self.state_dir / "secrets", os.environ)
+
+    @property
+    def host(self) -> str:
+        """What this machine is called in messages and on the status page."""
+        return os.environ.get("BGMON_HOST") or socket.gethostname()
+
+    @cached_property
+    def messages(self) -> Messages:
+        """The renderer of chat messages. Raises UsageError when notify.templates is no folder."""
+        from monitor.adapters.notify import make_messages  # noqa: PLC0415
+
+        return make_messages(self.config.notify, project=self.project, host=self.host, folder=self.folder)
+
+    @cached_property
+    def alert_store(self) -> SqliteAlertStore:
+        from monitor.adapters.state.alerts import SqliteAlertStore  # noqa: PLC0415
+
+        return SqliteAlertStore(self.database)
+
+    @cached_property
+    def alerting(self) -> Alerting:
+        """Alerts: start it, fire into `alerting.manager`, stop it."""
+        from monitor.adapters.clock import SystemClock  # noqa: PLC0415
+        from monitor.adapters.notify import make_channels, make_sink  # noqa: PLC0415
+        from monitor.domain.alerts import AlertPolicy  # noqa: PLC0415
+        from monitor.services.alerting.runner import Alerting  # noqa: PLC0415
+
+        section = self.config.notify
+        needs = {name: service.depends_on for name, service in self.config.services.items()}
+        return Alerting(
+            self.alert_store,
+            make_channels(section, self.messages, project=self.project, host=self.host),
+            make_sink(section, project=self.project, host=self.host),
+            AlertPolicy(group=section.group, repeat=section.repeat, needs=needs),
+            SystemClock(),
+            deadline=section.deadline,
+        )
+
+    def parts(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False) -> Parts:
+        """Everything that deploys are made of; `emit` is told what happens."""
+        from monitor.adapters.clock import SystemClock  # noqa: PLC0415
+        from monitor.adapters.hooks import HookFolder  # noqa: PLC0415
+        from monitor.adapters.host import LocalHost  # noqa: PLC0415
+        from monitor.adapters.locks import who  # noqa: PLC0415
+        from monitor.adapters.probe import HttpProber  # noqa: PLC0415
+        from monitor.services.deploy.parts import Parts  # noqa: PLC0415
+
+        return Parts(
+            project=self.project,
+            engine=self.engine,
+            proxy=self.proxy,
+            store=self.store,
+            locks=self.locks,
+            secrets=self.secrets,
+            hooks=HookFolder(self.folder / ".bgmon" / "hooks", self.folder),
+            host=LocalHost(),
+            prober=HttpProber(),
+            clock=SystemClock(),
+            port_range=self.config.proxy.ports,
+            routes=self.routes,
+            who=who(),
+            emit=emit,
+            cancelled=cancelled,
+        )
 
 
 def build(config_file: str | None, *, verbose: int = 0) -> App:

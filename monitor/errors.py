@@ -129,7 +129,25 @@ class BakeFailed(DeployFailed):
 
 
 class NotifyError(BgmonError):
-    pass
+    """A channel said no, or nothing.
+
+    `retry_after` is the wait in seconds that it asked for; `permanent`: it will never take this one; `unsure`: it
+    gave no answer, so that the message may have arrived.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after: float | None = None,
+        permanent: bool = False,
+        unsure: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+        self.permanent = permanent
+        self.unsure = unsure
 
 
 class GenerateError(BgmonError):

@@ -1,0 +1,140 @@
+"""Messages out of Jinja2 templates: the shipped ones, or a folder of the user's with files of the same names.
+
+Templates run in Jinja2's sandbox. What comes from outside (a log line may hold anything) is escaped for the flavor of
+chat that it goes to, so that no log line can call a whole channel.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from jinja2 import ChoiceLoader, FileSystemLoader, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+from monitor.errors import NotifyError
+from monitor.ports.notify import Outgoing
+
+log = logging.getLogger(__name__)
+
+Flavor = Literal["text", "slack", "discord"]
+TEMPLATES: Final = Path(__file__).parent / "templates"
+LIMITS: Final[dict[Flavor, int]] = {"text": 3500, "slack": 3500, "discord": 1900}
+SHOWN_LINES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    title: str
+    body: str
+
+
+class Messages:
+    """Renders messages of one host.
+
+    Args:
+        project: shown in every message.
+        host: shown in every message.
+        folder: the user's own templates; files missing there are taken from the shipped ones.
+    """
+
+    def __init__(self, project: str, host: str, folder: Path | None = None) -> None:
+        self._names = {"project": project, "host": host}
+        self._folder = folder
+
+    def render(self, outgoing: Outgoing, flavor: Flavor) -> Text:
+        """The message; a template of the user's that fails is replaced by the shipped one, and said so in the log."""
+        try:
+            return self._render(outgoing, flavor, self._folder)
+        except NotifyError as error:
+            log.warning("%s; the shipped template is used instead", error)
+            return self._render(outgoing, flavor, None)
+
+    def check(self, outgoing: Outgoing) -> None:
+        """Raises NotifyError naming the template of the user's that does not work."""
+        for flavor in LIMITS:
+            self._render(outgoing, flavor, self._folder)
+
+    def _render(self, outgoing: Outgoing, flavor: Flavor, folder: Path | None) -> Text:
+        environment = _environment(flavor, folder)
+        message = outgoing.message
+        context = {
+            **self._names,
+            "at": message.at,
+            "lines": message.lines[:SHOWN_LINES],
+            "more": max(0, len(message.lines) - SHOWN_LINES),
+            "severity": message.severity,
+            "repeated": outgoing.repeated,
+        }
+        parts = {}
+        for part in ("title", "message"):
+            name = f"{part}.{flavor}.j2"
+            try:
+                parts[part] = environment.get_template(name).render(context).strip()
+            except (TemplateError, TypeError, ValueError, ArithmeticError, OSError) as error:
+                raise NotifyError(f"template {name}: {error}", permanent=True) from None
+        return Text(" ".join(parts["title"].split())[:200], shorten(parts["message"], LIMITS[flavor]))
+
+
+def _environment(flavor: Flavor, folder: Path | None) -> SandboxedEnvironment:
+    folders = [folder, TEMPLATES] if folder is not None else [TEMPLATES]
+    environment = SandboxedEnvironment(
+        loader=ChoiceLoader([FileSystemLoader(str(path)) for path in folders]),
+        autoescape=False,  # the result is no HTML; `finalize` escapes for each chat
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_ESCAPES[flavor],
+    )
+    environment.filters.update(duration=duration, tail=tail, words=words)
+    return environment
+
+
+def _slack(value: Any) -> Any:
+    # https://api.slack.com/reference/surfaces/formatting#escaping; `<!channel>` would call everybody.
+    if not isinstance(value, str):
+        return value
+    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("```", "'''")
+
+
+def _discord(value: Any) -> Any:
+    return value.replace("```", "'''") if isinstance(value, str) else value
+
+
+def _text(value: Any) -> Any:
+    return value
+
+
+_ESCAPES: Final[dict[Flavor, Callable[[Any], Any]]] = {"text": _text, "slack": _slack, "discord": _discord}
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`: the two largest units."""
+    left = round(seconds)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        amount, left = divmod(left, size)
+        if amount:
+            parts.append(f"{amount} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def tail(text: str, lines: int = 12, length: int = 900) -> str:
+    """The end of a text: the last lines are the ones that say why."""
+    kept = "\n".join(text.rstrip().splitlines()[-lines:])
+    return kept if len(kept) <= length else f"...{kept[-length:]}"
+
+
+def words(kind: str) -> str:
+    return kind.replace("-", " ")
+
+
+def shorten(text: str, length: int) -> str:
+    """At most `length` characters; an open code block is closed."""
+    if len(text) <= length:
+        return text
+    cut = text[: length - 40]
+    closing = "\n```" if cut.count("```") % 2 else ""
+    return f"{cut}{closing}\n... (shortened)"

@@ -1,0 +1,1 @@
+"""Alerts: who is told what, kept through crashes, and delivered without being in anyone's way."""
