@@ -1,0 +1,144 @@
+"""A process that ended: counted once, explained, and answered."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.domain.backoff import delay, within
+from monitor.domain.causes import exit_label, exit_words, span
+from monitor.domain.containers import Container
+from monitor.domain.intent import SETTLE, Intent, explains
+from monitor.domain.turn import Turn
+from monitor.domain.watch import Watch
+from monitor.domain.watchfacts import CountExit, Death
+
+LOOP_EXITS: Final = 3
+LOOP_WINDOW: Final = 600.0
+A_PERSON: Final = "a person (docker stop)"
+_SAME_DEATH: Final = 0.4  # the engine cannot start and lose a process again this quickly
+_LYING: Final = frozenset({"exited", "dead"})
+
+
+def life_of(container: Container) -> str:
+    """A container's current or last run; Docker's restarts keep the id, so the start belongs to it."""
+    return f"{container.id[:12]}@{container.started_at or 0:.3f}"
+
+
+def dead(turn: Turn, container: Container) -> bool:
+    """Created but not started, exited, or dead. Whether it is for the caller to heal it."""
+    intent = _since_start(turn.facts.intent, container)
+    if intent is not None and container.state == "exited" and explains(intent, container.finished_at):
+        _settle_or_stop(turn, intent.at)
+        return False
+    if _left_alone_by_docker(turn, container):
+        count_deaths(turn, container, quietly=True)
+        _settle_or_stop(turn, container.finished_at or turn.now)
+        return False
+    counted = count_deaths(turn, container)
+    if not counted and turn.watch.state not in ("unhealthy", "crash-looping", "quarantined"):
+        _blame(turn, container, Death(container.finished_at or turn.now, container.exit_code, container.oom_killed))
+    return True
+
+
+def _since_start(intent: Intent | None, container: Container) -> Intent | None:
+    return None if intent is not None and intent.at < (container.started_at or 0.0) else intent
+
+
+def _settle_or_stop(turn: Turn, at: float) -> None:
+    """Look again after a moment: `docker restart`, too, begins with a stop."""
+    if turn.now < at + SETTLE:
+        turn.wake_at(at + SETTLE)
+    else:
+        turn.stop(A_PERSON, at)
+
+
+def _left_alone_by_docker(turn: Turn, container: Container) -> bool:
+    """Whether Docker would have restarted it by itself, had nobody stopped it.
+
+    These policies restart after any exit, and over the engine's own restarts too, except what was stopped on purpose;
+    a start that failed leaves an error behind.
+    """
+    return (
+        container.state == "exited"
+        and container.restart_policy in ("always", "unless-stopped")
+        and not container.error
+        and not turn.watch.taken
+        and not turn.watch.expected
+        and not turn.watch.half_open
+    )
+
+
+def count_deaths(turn: Turn, container: Container, *, quietly: bool = False) -> bool:
+    """Count each death once: those reported, and one that only its traces tell of. Whether there was any."""
+    deaths = _uncounted(turn, container)
+    for death in deaths:
+        turn.remember(ended=death.at, expected=False)
+        if not quietly:
+            turn.actions.append(CountExit(exit_label(death.code, oom=death.oom, error=container.error)))
+            turn.remember(exits=(*within(turn.watch.exits, LOOP_WINDOW, turn.now), death.at))
+            _blame(turn, container, death)
+    if deaths and container.state != "running":
+        turn.remember(life=life_of(container))
+    return bool(deaths)
+
+
+def _uncounted(turn: Turn, container: Container) -> list[Death]:
+    facts, watch = turn.facts, turn.watch
+    life = life_of(container)
+    deaths = [death for death in facts.deaths if not explains(facts.intent, death.at)]
+    if watch.ended is not None:
+        ended = watch.ended
+        deaths = [death for death in deaths if abs(death.at - ended) > _SAME_DEATH]
+    if life == watch.life:  # what is older than this life has been counted when it was first seen
+        deaths = [death for death in deaths if death.at > (container.started_at or 0.0)]
+    if container.state in (*_LYING, "restarting") and container.started_at is not None:
+        at = container.finished_at or turn.now
+        if (life != watch.life or watch.ended is None) and not any(abs(d.at - at) <= _SAME_DEATH for d in deaths):
+            deaths.append(Death(at, container.exit_code, container.oom_killed))
+    elif container.state == "running" and not facts.deaths and _lost_sight(turn, container):
+        deaths.append(Death(turn.now))
+    return deaths
+
+
+def _lost_sight(turn: Turn, container: Container) -> bool:
+    """Whether it runs in another life than the one we knew, and nobody told us how that one ended."""
+    watch, intent = turn.watch, turn.facts.intent
+    known, _, _ = watch.life.partition("@")
+    other = bool(known) and container.id.startswith(known) and watch.life != life_of(container)
+    return other and watch.ended is None and not watch.expected and intent is None
+
+
+def _blame(turn: Turn, container: Container, death: Death) -> None:
+    """Say why it is down, and whether this is a loop."""
+    watch = turn.watch
+    cause = _cause(turn, container, death)
+    turn.remember(cause=cause, good_since=None)
+    if watch.state == "quarantined":
+        turn.remember(reason=cause)
+        return
+    if watch.state == "crash-looping" or len(watch.exits) >= LOOP_EXITS:
+        turn.move("looped", cause)
+        count = len(watch.exits)
+        summary = f"{watch.service} crash-loops: {count} exits in {span(LOOP_WINDOW)}; the last: {cause}"
+        turn.fire("crash-loop", "page", summary)
+    else:
+        turn.move("died", cause)
+        turn.fire("oom" if death.oom else "exited", "ticket", f"{watch.service} died: {cause}")
+    turn.remember(not_before=turn.now + delay(watch.attempts))
+
+
+def _cause(turn: Turn, container: Container, death: Death) -> str:
+    if container.state == "created":
+        return f"could not start: {container.error}" if container.error else "its container was never started"
+    started = _started(turn.watch, container)
+    ran = death.at - started if started is not None and death.at >= started else None
+    error = container.error if container.state in _LYING else ""
+    return exit_words(death.code, oom=death.oom, error=error, ran=ran, memory=turn.facts.memory)
+
+
+def _started(watch: Watch, container: Container) -> float | None:
+    """When the life that ended began: the container's own word while it lies there, else what was known of it."""
+    if container.state in _LYING:
+        return container.started_at
+    _, _, known = watch.life.partition("@")
+    return float(known) if known else None
