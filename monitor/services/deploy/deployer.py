@@ -42,7 +42,7 @@ class DeployService:
             recreate(self._parts, service)
 
     def rollback(self, service: str, reason: str) -> str:
-        target = choose(self._parts, service, None)
+        target = choose(self._parts.store, service, None)
         self._parts.tell("warning", service, f"going back to {target.version}: {reason}")
         return deploy(self._parts, rollback_order(self._parts, target)).version
 

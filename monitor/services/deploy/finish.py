@@ -57,18 +57,6 @@ def finish(
     release = green.release(container.id, clock.now())
     parts.store.finish(green.deploy, "deployed", at=clock.now(), timings=timings, release=release)
     _afterwards(parts, spec)
-    parts.tell(
-        "deployed",
-        spec.name,
-        f"{green.version} serves as {green.color}",
-        version=green.version,
-        color=green.color,
-        image=green.image,
-        digest=green.pinned,
-        port=green.port,
-        deploy=green.deploy,
-        timings=timings,
-    )
     return release
 
 

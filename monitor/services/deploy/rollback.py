@@ -6,20 +6,21 @@ from monitor.config.compile import spec_from_json
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import UsageError
+from monitor.ports.deploys import DeployStore
 from monitor.services.deploy.parts import Order, Parts
 from monitor.services.deploy.recreate import release_secrets
 
 
-def choose(parts: Parts, service: str, to: str | None) -> Release:
+def choose(store: DeployStore, service: str, to: str | None) -> Release:
     """The release to go back to: the one with version `to`, else the newest that runs another image.
 
     Raises:
         UsageError: there is none.
     """
-    active = parts.store.active(service)
+    active = store.active(service)
     if active is None:
         raise UsageError(f"{service} was never deployed here", hint=f"bgmon deploy {service}")
-    earlier = [release for release in parts.store.releases(service, limit=1000) if not release.active]
+    earlier = [release for release in store.releases(service, limit=1000) if not release.active]
     if to is None:
         fitting = [release for release in earlier if release.image_id != active.image_id]
     else:

@@ -82,6 +82,18 @@ class Swap:
         release = finish(parts, self._spec, green, blue, timings=self._timings, began=self._began, note=self._note)
         with contextlib.suppress(DeployFailed):  # the release stands; the hook's failure is told
             self._hook("post-deploy", green, blue)
+        parts.tell(
+            "deployed",
+            self._spec.name,
+            f"{green.version} serves as {green.color}",
+            version=green.version,
+            color=green.color,
+            image=green.image,
+            digest=green.pinned,
+            port=green.port,
+            deploy=green.deploy,
+            timings=self._timings,
+        )
         return release
 
     def _pull(self, color: Color) -> Green:

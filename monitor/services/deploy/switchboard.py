@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from monitor.domain.names import Color, other
+from monitor.domain.names import COLORS, Color, other
 from monitor.domain.routes import Slot, SlotCounters, SlotState
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import EngineError
@@ -60,6 +60,11 @@ class Switchboard:
         if self._proxied:
             self._record({color: "ready", other(color): "drain"})
             self._parts.proxy.switch(self._service, color)
+
+    def rest(self) -> None:
+        """No new requests to either color; those under way go on. A weight of 0 is how HAProxy says that."""
+        if self._proxied:
+            self._parts.proxy.weigh(self._service, dict.fromkeys(COLORS, 0))
 
     def close(self, color: Color) -> None:
         """Cut what is still under way at `color`."""

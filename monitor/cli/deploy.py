@@ -1,0 +1,147 @@
+"""`bgmon deploy`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.cli.context import Settings, json_option, pass_settings
+from monitor.cli.deploys import carry_out, wait_option
+from monitor.cli.services import complete_service, spec_of
+from monitor.errors import UsageError
+
+if TYPE_CHECKING:
+    from monitor.bootstrap import App
+    from monitor.services.deploy.parts import Order
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    service: str
+    image: str | None
+
+
+@click.command("deploy")
+@click.argument("services", nargs=-1, metavar="SERVICE[=IMAGE]...", shell_complete=complete_service)
+@click.option("--image", metavar="REF", help="The image to deploy; with one service only.")
+@click.option("--tag", metavar="TAG", help="This tag of the image that bgmon.yml names, for every service given.")
+@click.option("--all", "everything", is_flag=True, help="Every service of bgmon.yml.")
+@click.option("--pull", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.option("--no-bake", is_flag=True, help="Do not watch green before blue goes.")
+@click.option("--resume", is_flag=True, help="Only finish or undo what a killed deploy left.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, change nothing.")
+@wait_option
+@json_option
+@pass_settings
+def command(  # noqa: PLR0917 - click passes them by name
+    settings: Settings,
+    services: tuple[str, ...],
+    image: str | None,
+    tag: str | None,
+    everything: bool,
+    pull: str,
+    no_bake: bool,
+    resume: bool,
+    dry_run: bool,
+    wait: float,
+    as_json: bool,
+) -> int:
+    """Replace services by new versions, without losing a request.
+
+    The new container starts beside the old one, must get healthy, takes the traffic, is watched for a while, and only
+    then the old one finishes its requests and goes. Whatever goes wrong before that, the old one keeps serving.
+
+    \b
+    Examples:
+      bgmon deploy core --image reg.example.com/shop/core:abc
+      bgmon deploy core search --tag abc            two services, side by side
+      bgmon deploy core=reg/core:abc search=reg/search:def
+      bgmon deploy core --dry-run                   print the plan
+      bgmon deploy --resume                         settle what a killed deploy left
+    """
+    app = settings.app()
+    if resume:
+        return _resume(app, as_json=as_json)
+    asked = [_Asked(name, given or None) for name, _, given in (item.partition("=") for item in services)]
+    if everything:
+        asked += [_Asked(name, None) for name in app.specs if name not in {item.service for item in asked}]
+    _check_usage(asked, image, tag)
+    orders = [_order(app, item, image=image, tag=tag, pull=pull, no_bake=no_bake, wait=wait) for item in asked]
+    if dry_run:
+        return _show_plan(app, orders, as_json=as_json)
+    jobs: dict[str, Callable[[Any], Any]] = {}
+    for order in orders:
+        jobs[order.spec.name] = _job(order)
+    return carry_out(settings, app, jobs, as_json=as_json)
+
+
+def _job(order: Order) -> Callable[[Any], Any]:
+    from monitor.services.deploy.deployer import deploy  # noqa: PLC0415
+
+    return lambda parts: deploy(parts, order)
+
+
+def _check_usage(asked: list[_Asked], image: str | None, tag: str | None) -> None:
+    if not asked:
+        raise UsageError("which service?", hint="bgmon deploy core --image reg/core:abc, or --all")
+    if image is not None and (len(asked) > 1 or asked[0].image):
+        raise UsageError("--image goes with one service", hint="use SERVICE=IMAGE for several")
+    if image is not None and tag is not None:
+        raise UsageError("--image and --tag exclude each other")
+    names = [item.service for item in asked]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise UsageError(f"{', '.join(doubled)} is named twice")
+
+
+def _order(
+    app: App, item: _Asked, *, image: str | None, tag: str | None, pull: str, no_bake: bool, wait: float
+) -> Order:
+    from dataclasses import replace  # noqa: PLC0415
+    from typing import cast  # noqa: PLC0415
+
+    from monitor.domain.names import version_of  # noqa: PLC0415
+    from monitor.services.deploy.images import repository_of  # noqa: PLC0415
+    from monitor.services.deploy.parts import Order, PullPolicy  # noqa: PLC0415
+
+    spec = spec_of(app, item.service)
+    reference = item.image or image or spec.image
+    if tag is not None and not item.image:
+        reference = f"{repository_of(spec.image)}:{tag}"
+    if not reference or any(character.isspace() for character in reference):
+        raise UsageError(f"{reference!r} is no image reference")
+    if no_bake:
+        spec = replace(spec, deploy=replace(spec.deploy, bake=replace(spec.deploy.bake, for_=0.0), canary=()))
+    version = version_of(reference)
+    return Order(spec=spec, image=reference, version=version, pull=cast("PullPolicy", pull), wait=wait)
+
+
+def _show_plan(app: App, orders: list[Order], *, as_json: bool) -> int:
+    from monitor.cli.output import emit_json  # noqa: PLC0415
+    from monitor.services.deploy.plan import plan  # noqa: PLC0415
+
+    plans = {order.spec.name: plan(app.store, order) for order in orders}
+    if as_json:
+        emit_json({"plan": plans})
+    else:
+        for name, steps in plans.items():
+            click.secho(name, bold=True)
+            for number, step in enumerate(steps, start=1):
+                click.echo(f"  {number}. {step}")
+    return 0
+
+
+def _resume(app: App, *, as_json: bool) -> int:
+    from monitor.cli.output import emit_json  # noqa: PLC0415
+    from monitor.services.deploy.deployer import DeployService  # noqa: PLC0415
+
+    lines = DeployService(app.parts(lambda _event: None)).recover()
+    if as_json:
+        emit_json({"recovered": lines})
+    else:
+        for line in lines or ["nothing to settle"]:
+            click.echo(line)
+    return 0

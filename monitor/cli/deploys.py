@@ -1,0 +1,66 @@
+"""Carrying out deploys and other changes from the command line: events, results, exit codes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.cli.context import Settings
+from monitor.cli.output import emit_event, report_error
+from monitor.cli.services import interruptible, side_by_side, worst_exit
+from monitor.errors import BgmonError, DeployFailed, UsageError
+
+if TYPE_CHECKING:
+    from monitor.bootstrap import App
+
+
+class DurationType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no type parameter here
+    """`30s`, `5m`: seconds, as bgmon.yml writes them."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from monitor.config.base import parse_duration  # noqa: PLC0415
+
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--wait`, seconds to wait for somebody else's lock."""
+    text = "How long to wait when somebody else is changing the service; 0 fails at once."
+    return click.option("--wait", type=DurationType(), default="0", metavar="DURATION", help=text)(function)
+
+
+def carry_out(settings: Settings, app: App, jobs: dict[str, Callable[[Any], Any]], *, as_json: bool) -> int:
+    """Run each service's job with the parts it needs; report every failure; the exit code."""
+    from monitor.cli.progress import reporter  # noqa: PLC0415
+
+    with interruptible() as cancelled, reporter(as_json=as_json, verbose=settings.verbose) as emit:
+        parts = app.parts(emit, cancelled=cancelled)
+        results = side_by_side({name: functools.partial(job, parts) for name, job in jobs.items()})
+    for name, result in results.items():
+        if isinstance(result, BgmonError):
+            _report(app, name, result, as_json=as_json, several=len(results) > 1)
+    return worst_exit(results)
+
+
+def _report(app: App, service: str, error: BgmonError, *, as_json: bool, several: bool) -> None:
+    if as_json:
+        document: dict[str, Any] = {"event": "failed", "service": service, "error": str(error), "hint": error.hint}
+        document["exit"] = error.exit_code
+        last = None if isinstance(error, UsageError) else next(iter(app.store.deploys(service, limit=1)), None)
+        if last is not None and last.result != "deployed":
+            document |= {"deploy": last.id, "result": last.result, "timings": dict(last.timings)}
+        emit_event(document)
+    if several:
+        click.secho(f"{service}: ", bold=True, nl=False, err=True)
+    report_error(error, as_json=False)
+    if isinstance(error, DeployFailed):
+        active = app.store.active(service)
+        click.echo(f"  {active.version} serves as before" if active else "  nothing serves yet", err=True)

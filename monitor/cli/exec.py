@@ -1,0 +1,38 @@
+"""`bgmon exec`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from monitor.cli.containers import active_container
+from monitor.cli.context import Settings, json_option, pass_settings
+from monitor.cli.output import emit_json
+from monitor.cli.services import service_argument
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True})
+@service_argument
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [ARGS]...")
+@click.option("-u", "--user", metavar="USER", help="Run as this user.")
+@json_option
+@pass_settings
+def command(settings: Settings, service: str, argv: tuple[str, ...], user: str | None, as_json: bool) -> int:
+    """Run a command inside a service's running container; the exit code is the command's own.
+
+    Options of bgmon go before SERVICE.
+
+    \b
+    Examples:
+      bgmon exec core ls -l /data
+      bgmon exec -u root core sh -c 'id; env | wc -l'
+    """
+    app = settings.app()
+    code, output = app.engine.exec(active_container(app, service).id, argv, user=user)
+    if as_json:
+        emit_json({"service": service, "exit": code, "output": output.decode(errors="replace")})
+    else:
+        sys.stdout.buffer.write(output)
+        sys.stdout.buffer.flush()
+    return code

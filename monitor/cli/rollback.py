@@ -1,0 +1,56 @@
+"""`bgmon rollback`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.cli.context import Settings, json_option, pass_settings
+from monitor.cli.deploys import carry_out, wait_option
+from monitor.cli.services import require, service_argument, spec_of
+
+if TYPE_CHECKING:
+    from monitor.services.deploy.parts import Parts
+
+
+@click.command("rollback")
+@service_argument
+@click.option("--to", metavar="VERSION", help="This version; by default the last good one before the active one.")
+@click.option("--current-config", is_flag=True, help="With today's bgmon.yml and secrets, not the release's own.")
+@click.option("--dry-run", is_flag=True, help="Only say where it would go.")
+@wait_option
+@json_option
+@pass_settings
+def command(  # noqa: PLR0917 - click passes them by name
+    settings: Settings, service: str, to: str | None, current_config: bool, dry_run: bool, wait: float, as_json: bool
+) -> int:
+    """Go back to the last good version, or a given one.
+
+    It is a deploy of the recorded image, so it loses no request either. The configuration and secrets are those that
+    the release was deployed with, unless --current-config is given.
+
+    \b
+    Examples:
+      bgmon rollback core
+      bgmon rollback core --to abc
+    """
+    from monitor.cli.output import emit_json  # noqa: PLC0415
+    from monitor.services.deploy.deployer import deploy  # noqa: PLC0415
+    from monitor.services.deploy.rollback import choose, rollback_order  # noqa: PLC0415
+
+    app = settings.app()
+    require(app, service)
+    current = spec_of(app, service) if current_config else None
+    target = choose(app.store, service, to)
+    if dry_run:
+        if as_json:
+            emit_json({"service": service, "version": target.version, "image": target.image, "digest": target.digest})
+        else:
+            click.echo(f"{service} would go back to {target.version} ({target.digest})")
+        return 0
+
+    def job(parts: Parts) -> Any:
+        return deploy(parts, rollback_order(parts, target, current=current, wait=wait))
+
+    return carry_out(settings, app, {service: job}, as_json=as_json)

@@ -1,0 +1,103 @@
+"""`bgmon doctor`: everything that tends to be wrong with a host, each with what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from monitor.errors import BgmonError
+from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.status import rows
+
+_LOW_DISK = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    level: Literal["ok", "warning", "error"]
+    text: str
+    hint: str = ""
+
+
+def examine(parts: Parts, configured: list[str]) -> list[Finding]:
+    """Look at everything; nothing is changed. Never raises: what fails is a finding."""
+    checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("installation", _installation),
+        ("engine", lambda: _engine(parts)),
+        ("proxy", lambda: _proxy(parts)),
+        ("hooks", lambda: _hooks(parts)),
+        ("deploys", lambda: _deploys(parts)),
+        ("services", lambda: _services(parts, configured)),
+    )
+    findings: list[Finding] = []
+    for name, check in checks:
+        try:
+            findings += check()
+        except BgmonError as error:
+            findings.append(Finding(name, "error", str(error), error.hint))
+    return findings
+
+
+def _installation() -> Iterator[Finding]:
+    owners = set(importlib.metadata.packages_distributions().get("monitor", []))
+    strangers = sorted(owners - {"bgmon"})
+    if strangers:
+        text = f"the package `monitor` also belongs to {', '.join(strangers)}"
+        yield Finding("installation", "error", text, "install bgmon into an environment of its own, e.g. with pipx")
+    else:
+        yield Finding("installation", "ok", "the package `monitor` is bgmon's own")
+
+
+def _engine(parts: Parts) -> Iterator[Finding]:
+    info = parts.engine.info()
+    yield Finding("engine", "ok", f"Docker {info.version} ({info.architecture}), {info.containers} containers")
+    free = parts.host.disk_free(info.root_dir)
+    if free is not None and free < _LOW_DISK:
+        yield Finding("disk", "warning", f"{free // 1024**2} MB free at {info.root_dir}", "free some: bgmon prune")
+    elif free is not None:
+        yield Finding("disk", "ok", f"{free // 1024**3} GB free at {info.root_dir}")
+
+
+def _proxy(parts: Parts) -> Iterator[Finding]:
+    status = parts.proxy.status()
+    if status.running:
+        yield Finding("proxy", "ok", f"HAProxy {status.version} listens on {', '.join(status.listening)}")
+    else:
+        yield Finding(
+            "proxy", "warning", status.detail or "does not run", "start it: bgmon proxy boot (a deploy does it too)"
+        )
+
+
+def _hooks(parts: Parts) -> Iterator[Finding]:
+    problems = parts.hooks.check()
+    for problem in problems:
+        yield Finding("hooks", "error", problem)
+    if not problems:
+        yield Finding("hooks", "ok", "all that exist can be run")
+
+
+def _deploys(parts: Parts) -> Iterator[Finding]:
+    cut_off = [record for record in parts.store.unfinished() if not parts.locks.held(record.service)]
+    for record in cut_off:
+        text = f"{record.service}: the {record.kind} of {record.version} was cut off"
+        yield Finding("deploys", "warning", text, "settle it: bgmon deploy --resume")
+    if not cut_off:
+        yield Finding("deploys", "ok", "none was cut off")
+
+
+def _services(parts: Parts, configured: list[str]) -> Iterator[Finding]:
+    found, orphans = rows(parts.engine, parts.store, parts.project, configured)
+    for row in found:
+        if row.version is not None and row.state not in ("running", "stopped", "maintenance", "starting"):
+            yield Finding(
+                "services", "error", f"{row.name} is {row.state}", f"bgmon logs {row.name}; bgmon start {row.name}"
+            )
+        if row.version is not None and row.name not in configured:
+            yield Finding("services", "warning", f"{row.name} is not in bgmon.yml any more", f"bgmon remove {row.name}")
+    for orphan in orphans:
+        yield Finding("services", "warning", f"container {orphan.name} belongs to no release", "bgmon prune")
+    running = sum(row.state == "running" for row in found)
+    yield Finding("services", "ok", f"{running} of {len(found)} run")
