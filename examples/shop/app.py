@@ -10,6 +10,7 @@ starts and can be changed while it runs: `POST /set?name=value` with the names b
     ERROR_RATE      share of other requests that get a 500, evenly spread (0)
     ERROR_AFTER     when ERROR_RATE begins, from the first such request on: 200 (requests) or 3s (seconds)
     EXIT_AT_START   exit code, at once                  START_DELAY   seconds until it listens (0)
+    EXIT_AFTER      seconds it runs until it exits with 3, at every start
     IGNORE_SIGTERM  1: only SIGKILL ends it             GRACE         seconds a SIGTERM waits for requests (10)
     LOG_FORMAT      json, logfmt, nginx or none         WORKER_INTERVAL seconds between a worker's lines (1)
     SEARCH_URL      what /search asks
@@ -339,6 +340,10 @@ class Shop:
         port = int(os.environ.get("PORT", "3000"))
         server = await asyncio.start_server(self.connection, "0.0.0.0", port, backlog=1024)
         say("listening", port=port, service=self.on.service, version=self.on.version)
+        if after := os.environ.get("EXIT_AFTER"):
+            loop.call_later(
+                seconds(after), lambda: (print("fatal: out of luck", file=sys.stderr, flush=True), os._exit(3))
+            )
         await stop.wait()
         self.stopping = True
         server.close()
