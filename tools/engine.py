@@ -107,7 +107,7 @@ def start() -> None:
     EXEC_ROOT.mkdir(mode=0o711, exist_ok=True)
     if pid() is None:
         PID_FILE.unlink(missing_ok=True)
-    bridge, pool = free_networks()
+    bridge = free_address()
     (FOLDER / "daemon.json").write_text("{}\n")  # instead of /etc/docker/daemon.json, which is another engine's
     ip("link", "add", "name", BRIDGE, "type", "bridge", check=False)
     ip("addr", "replace", bridge, "dev", BRIDGE)
@@ -116,7 +116,8 @@ def start() -> None:
     command += ["--data-root", str(FOLDER / "data"), "--exec-root", str(EXEC_ROOT), "--pidfile", str(PID_FILE)]
     command += ["--containerd-namespace", f"bgmon-{IDENTITY}", "--containerd-plugins-namespace", f"bgmon-{IDENTITY}-p"]
     command += ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
-    command += ["--bridge", BRIDGE, "--default-address-pool", f"base={pool},size=24", "--shutdown-timeout", "5"]
+    # No --default-address-pool: with it, dockerd 20.10 deletes docker0 when it starts again, whosever that is.
+    command += ["--bridge", BRIDGE, "--shutdown-timeout", "5"]
     with LOG.open("wb") as log:
         daemon = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
@@ -182,8 +183,8 @@ def networks() -> list[str]:
         return []
 
 
-def free_networks() -> tuple[str, str]:
-    """An address for the bridge and a pool for further networks, which clash with no route of this machine."""
+def free_address() -> str:
+    """An address for the bridge whose network clashes with no route of this machine."""
     routes = json.loads(ip("-j", "route", "show", "table", "all") or "[]")
     taken = []
     for route in routes:
@@ -193,10 +194,9 @@ def free_networks() -> tuple[str, str]:
                 taken.append(network)
     first = int(IDENTITY, 16)
     for step in range(100):
-        base = ipaddress.ip_network(f"10.{100 + (first + step) % 100}.0.0/16")
+        base = ipaddress.ip_network(f"10.{100 + (first + step) % 100}.0.0/24")
         if not any(base.overlaps(network) for network in taken if network.version == base.version):
-            halves = list(base.subnets(new_prefix=17))
-            return f"{next(halves[0].hosts())}/24", str(halves[1])
+            return f"{next(base.hosts())}/24"
     raise CannotStartError("no free address range for the bridge: 10.100.0.0 to 10.199.0.0 are all routed")
 
 
