@@ -26,14 +26,23 @@ class StateSection(Model):
 
 class Config(Model):
     project: Name
+    """Part of every container name and label."""
     hosts: dict[Name, HostSection] = {}
+    """The machines, when there are several."""
     state: StateSection = StateSection()
+    """Where state is kept."""
     proxy: ProxySection = ProxySection()
+    """The reverse proxy."""
     services: dict[Name, ServiceSection] = Field(min_length=1)
+    """What runs."""
     logs: LogsSection = LogsSection()
+    """Where request metrics come from."""
     notify: NotifySection = NotifySection()
+    """Whom to tell."""
     watch: WatchSection = WatchSection()
+    """The daemon."""
     generate: GenerateSection = GenerateSection()
+    """What `bgmon generate` writes."""
 
     @model_validator(mode="after")
     def _references(self) -> Config:

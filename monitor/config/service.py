@@ -62,6 +62,7 @@ class RouteSection(Model):
     strip: bool = False
     """Take the prefix off before the service sees the path."""
     tls: TlsSection | None = None
+    """Certificate for these hosts."""
 
 
 class HealthSection(Model):
@@ -69,11 +70,17 @@ class HealthSection(Model):
     """`auto`: by HTTP when `path` is set or there is a port, by Docker's HEALTHCHECK when the image has one and no path
     is set, else by staying up for `settle`."""
     path: str | None = Field(default=None, pattern=r"^/")
+    """Where health is asked for by HTTP."""
     scheme: Literal["http", "https"] = "http"
+    """`https` asks over TLS, whatever the certificate says."""
     interval: Duration = 1.0
+    """Time between two probes; a new container is asked ten times a second at first."""
     timeout: Duration = 2.0
+    """How long one probe may take in all."""
     successes: int = Field(default=2, ge=1, le=100)
+    """Good answers in a row that make a service healthy."""
     failures: int = Field(default=3, ge=1, le=100)
+    """Bad answers in a row that make it unhealthy."""
     start: Duration = 60.0
     """How long a new container may take until it is healthy."""
     settle: Duration = 5.0
@@ -85,6 +92,7 @@ class HealthSection(Model):
     headers: dict[str, str] = {}
     """Headers to send, for instance `Host`."""
     expect_headers: dict[str, str] = {}
+    """Headers that the answer must have, with these values."""
     body: str | None = None
     """Text that the answer must hold."""
 
@@ -105,32 +113,46 @@ class HealthSection(Model):
 
 class LimitsSection(Model):
     memory: Size | None = Field(default=None, ge=6 * 1024 * 1024)
+    """Hard limit; a container past it is killed."""
     cpus: float | None = Field(default=None, gt=0, le=4096)
+    """CPU time a second, in cores."""
     pids: int | None = Field(default=None, ge=1)
+    """Most processes and threads."""
 
 
 class CanarySection(Model):
     weight: int = Field(ge=1, le=99)
     """Percent of new requests that go to green."""
     for_: Duration = Field(validation_alias=AliasChoices("for", "for_"), serialization_alias="for")
+    """How long it stays at this weight."""
 
 
 class BakeSection(Model):
     for_: Duration = Field(default=30.0, validation_alias=AliasChoices("for", "for_"), serialization_alias="for")
+    """How long green is watched while blue still runs; `bake: 30s` is short for it."""
     max_error_increase: Share = 0.05
     """By how much green's 5xx share may exceed blue's before the swap."""
     max_error_rate: Share | None = None
+    """Most 5xx that green may answer, whatever blue did."""
     max_p95: Duration | None = None
+    """Slowest p95 out of the logs."""
     min_requests: int = Field(default=20, ge=1)
+    """Fewer requests than this say nothing."""
 
 
 class DeploySection(Model):
     bake: Annotated[BakeSection, BeforeValidator(_as_bake)] = BakeSection()
+    """How green is judged after the switch."""
     canary: tuple[CanarySection, ...] = ()
+    """Steps of rising weight before the switch."""
     drain: Duration = 30.0
+    """How long the old version may finish requests, WebSockets and downloads."""
     stop: Duration = 10.0
+    """Time between SIGTERM and SIGKILL."""
     keep_images: int = Field(default=5, ge=1, le=1000)
+    """Earlier releases to keep for rollbacks."""
     hook_timeout: Duration = 300.0
+    """How long a hook may run."""
 
     @field_validator("canary")
     @classmethod
@@ -149,11 +171,14 @@ class HealSection(Model):
     budget: int = Field(default=5, ge=1)
     """Restarts per `budget_window` before the service is quarantined."""
     budget_window: Duration = 600.0
+    """The time that `budget` counts over."""
 
 
 class LogFilesSection(Model):
     max_size: Size = Field(default=10 * 1024 * 1024, ge=64 * 1024)
+    """Size at which a log file is rotated."""
     max_files: int = Field(default=3, ge=1, le=100)
+    """How many files are kept."""
 
 
 class LatencyObjective(Model):
@@ -167,37 +192,54 @@ class SloSection(Model):
     availability: float | None = Field(default=None, gt=0, lt=100)
     """Percent of requests without a 5xx."""
     latency: LatencyObjective | None = None
+    """How many requests must be how fast."""
 
 
 class ServiceSection(Model):
     image: str = Field(min_length=1)
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
     hosts: tuple[Name, ...] = ()
+    """Hosts that run it, by their names under `hosts`; none means this machine."""
     port: int | None = Field(default=None, ge=1, le=MAX_PORT)
     """Port inside the container; a worker has none."""
     route: Annotated[tuple[RouteSection, ...], BeforeValidator(_as_list)] = ()
+    """Public entries."""
     internal: str | None = Field(default=None, pattern=_SPLIT_HOST_PORT)
     """`name:port` under which other services call it."""
     health: HealthSection = HealthSection()
+    """What counts as healthy."""
     limits: LimitsSection = LimitsSection()
+    """Resources it may use."""
     env: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
+    """Environment variables; secrets do not belong here."""
     secrets: tuple[str, ...] = ()
     """Names of variables taken from the environment or .bgmon/secrets."""
     volumes: tuple[str, ...] = ()
+    """`name:/path` or `/host/path:/path[:ro]`."""
     networks: tuple[str, ...] = ()
     """Existing Docker networks to join besides the project's own."""
     command: Annotated[tuple[str, ...], BeforeValidator(_as_argv)] = ()
+    """Instead of the image's own; one string runs through a shell."""
     user: Annotated[str | None, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)] = None
+    """User or uid inside the container."""
     read_only: bool = False
+    """A root file system that cannot be written."""
     init: bool = True
+    """Run a small init as pid 1, which passes signals on and reaps zombies."""
     depends_on: tuple[Name, ...] = ()
+    """Services that it needs."""
     docker: dict[str, Any] = {}
     """Further engine options by their docker-py names, for instance `cap_drop: [ALL]`."""
     log_files: LogFilesSection = LogFilesSection()
+    """Rotation of its log."""
     deploy: DeploySection = DeploySection()
+    """How a new version takes over."""
     heal: Annotated[HealSection, BeforeValidator(_as_heal)] = HealSection()
+    """What the daemon does when it fails; `off` only reports."""
     logs: ServiceLogs = ServiceLogs()
+    """How its requests are read out of a log."""
     slo: SloSection = SloSection()
+    """Objectives, for boards and alerts."""
 
     @field_validator("docker")
     @classmethod
