@@ -37,7 +37,7 @@ def exit_label(code: int, *, oom: bool = False, error: str = "") -> str:
 
 def exit_words(
     code: int, *, oom: bool = False, error: str = "", ran: float | None = None, memory: int | None = None
-) -> str:  # noqa: E501
+) -> str:
     """How a container ended: exit code, signal, out of memory, or why it could not start.
 
     Exit 137 alone does not say "out of memory": only the engine's flag (or the cgroup's count) does.

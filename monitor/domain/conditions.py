@@ -23,6 +23,7 @@ ConditionKind = Literal[
     "rolled-back",
     "log-source",
     "state",
+    "orphan",  # a container with our labels that no release knows
 ]
 
 # What a condition hides while it lasts: everything below it on this host.

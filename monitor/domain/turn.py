@@ -66,7 +66,7 @@ class Turn:
 
     def resolve(self, note: str) -> None:
         if self.watch.fired:
-            self.actions.append(Resolve(note))
+            self.actions.append(Resolve(note, self.watch.fired))
         self.remember(fired=(), down_since=None, cause="")
 
     def note(self, text: str) -> None:
@@ -79,7 +79,7 @@ class Turn:
     def take_over(self) -> None:
         """Keep Docker from restarting it at its own pace."""
         container = self.facts.container
-        if container is None or self.watch.taken or container.restart_policy not in RESTARTING_POLICIES:
+        if container is None or container.restart_policy not in RESTARTING_POLICIES:
             return
         self.actions.append(SetPolicy("no"))
         self.remember(taken=container.restart_policy)

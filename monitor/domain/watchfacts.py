@@ -106,6 +106,7 @@ class Resolve:
     """All that was fired about the service is over; so is its incident."""
 
     note: str
+    kinds: tuple[ConditionKind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

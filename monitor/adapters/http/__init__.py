@@ -1,0 +1,1 @@
+"""HTTP on the event loop."""

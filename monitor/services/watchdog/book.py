@@ -1,0 +1,62 @@
+"""Writes down and tells what a decision says: incidents, alerts, counters, a person's stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from monitor.domain.conditions import Condition
+from monitor.domain.names import METRIC_EXITS
+from monitor.domain.records import ServiceFlags
+from monitor.domain.watchfacts import (
+    Action,
+    CountExit,
+    CountRestart,
+    Fire,
+    ForgetStop,
+    Note,
+    RememberStop,
+    Resolve,
+)
+from monitor.services.watchdog.parts import WatchParts
+
+
+class Book:
+    def __init__(self, parts: WatchParts) -> None:
+        self._parts = parts
+
+    def write(self, service: str, action: Action, now: float, detail: Callable[[], str]) -> None:
+        """`detail` is asked for only when somebody is told. Raises StateError."""
+        memory, alerts = self._parts.memory, self._parts.alerts
+        match action:
+            case Fire():
+                text = detail()
+                known = memory.current_incident(service)
+                incident = memory.open_incident(service, action.kind, action.summary, now, text)
+                if known is not None:
+                    memory.note_incident(incident, action.summary, now)
+                condition = Condition(action.kind, service, action.severity, action.summary, text, incident)
+                alerts.fire(condition, now)
+            case Resolve():
+                for kind in action.kinds:
+                    alerts.resolve(kind, service, now, action.note)
+                memory.close_incident(service, now, action.note)
+            case Note():
+                incident_id = memory.current_incident(service)
+                if incident_id is not None:
+                    memory.note_incident(incident_id, action.text, now)
+            case CountExit():
+                self._parts.totals.add(METRIC_EXITS, (service, action.cause))
+            case CountRestart():
+                memory.add_restart(service, action.reason, now)
+            case RememberStop():
+                flags = self._parts.store.flags(service)
+                self._parts.store.set_flags(service, replace(flags, stopped_by=action.by, stopped_at=action.at))
+            case ForgetStop():
+                self.forget_stop(service)
+            case _:
+                raise AssertionError(f"not for the book: {action}")
+
+    def forget_stop(self, service: str) -> None:
+        flags = self._parts.store.flags(service)
+        self._parts.store.set_flags(service, ServiceFlags(maintenance=flags.maintenance))

@@ -1,0 +1,414 @@
+"""The daemon: threads, timers and signals around the supervisor.
+
+One thread reads the engine's events, one (the desk) does everything the supervisor does, a small pool carries out acts,
+and the event loop probes, serves HTTP and keeps time. Nothing on the loop or the desk waits for an act.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from monitor.domain.conditions import Condition
+from monitor.domain.containers import EngineEvent
+from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT
+from monitor.domain.watchfacts import Verdict
+from monitor.errors import BgmonError
+from monitor.ports.engine import Engine
+from monitor.ports.watch import AlertRunner, AsyncProber, Chores, ServiceManager
+from monitor.ports.web import WebServer
+from monitor.services.watchdog.desk import SOON, URGENT, WHENEVER, Desk
+from monitor.services.watchdog.eventpump import EventPump
+from monitor.services.watchdog.orphans import strangers
+from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.probing import Probing
+from monitor.services.watchdog.proxywatch import ProxyWatch
+from monitor.services.watchdog.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+_TICK: Final = 0.2
+_PROXY_EVERY: Final = 5.0
+_FILE_EVERY: Final = 2.0
+_ALIVE_EVERY: Final = 5.0
+_STUCK_AFTER: Final = 60.0
+_ACTS_AT_ONCE: Final = 8
+_GRACE: Final = 15.0
+_EVENT_EVERY: Final = 2.0
+_PRUNE_EVERY: Final = 3600.0
+_FLUSH_EVERY: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonParts:
+    """What the daemon puts together.
+
+    `events` is an engine client of its own, since its stream holds a connection for good. `reload` reads bgmon.yml
+    again and raises ConfigError, `stamp` changes when the file does. `chores` are (name, seconds, work).
+    """
+
+    watch: WatchParts
+    settings: WatchSettings
+    events: Engine
+    make_prober: Callable[[], AsyncProber]
+    selfcheck: Callable[[], Awaitable[str]]
+    alerting: AlertRunner
+    chores: Chores
+    manager: ServiceManager
+    reload: Callable[[], WatchSettings]
+    stamp: Callable[[], object]
+    make_proxy: Callable[[Callable[[], bool]], ProxyWatch] | None = None
+    make_server: Callable[[Daemon], WebServer | None] = lambda _: None
+    extra: Sequence[tuple[str, float, Callable[[], None]]] = ()
+    reconcile: float = 30.0
+    retention: float = 30 * 86400.0
+    notices: Sequence[Condition] = ()
+    max_probes: int = 256
+    on_ready: Callable[[], None] = field(default=lambda: None)
+
+
+class Daemon:
+    """`run` returns after SIGTERM or SIGINT, or after `stop`."""
+
+    def __init__(self, parts: DaemonParts) -> None:
+        self.parts = parts
+        self.desk = Desk(self._failed)
+        self.probing: Probing | None = None
+        self.stopping = False
+        self._error = (0.0, "")
+        self.supervisor = Supervisor(
+            parts.watch,
+            parts.settings,
+            dispatch=self._dispatch,
+            settle=lambda job: self.desk.put(job, URGENT),
+            verdicts=self._verdict,
+        )
+        self.pump = EventPump(
+            parts.events,
+            parts.watch.project,
+            since_ns=parts.watch.memory.last_event(),
+            on_event=lambda event: self.desk.put(lambda: self._event(event), URGENT),
+            on_connect=lambda: self.desk.put(self._relist, SOON),
+            on_lost=lambda why: self.desk.put(lambda: self.supervisor.engine_lost(self._now(), why), URGENT),
+        )
+        self._pool = ThreadPoolExecutor(_ACTS_AT_ONCE, thread_name_prefix="bgmon-act")
+        self._proxy_stopped = False
+        self.proxy = parts.make_proxy(lambda: self._proxy_stopped) if parts.make_proxy is not None else None
+        self._queued: set[str] = set()
+        self._strange: dict[str, str] = {}
+        self._told_strange: set[str] = set()
+        self._settling = False
+        self._event_saved = 0.0
+        self._desk_seen = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    def _now(self) -> float:
+        return self.parts.watch.clock.now()
+
+    def _verdict(self, service: str, life: str) -> Verdict | None:
+        return self.probing.verdict(service, life) if self.probing is not None else None
+
+    def problems(self) -> list[str]:
+        """Why the daemon is not ready, a line each; safe from any thread."""
+        found = []
+        if self.supervisor.engine_lost_at is not None:
+            found.append("the Docker engine does not answer")
+        if time.monotonic() - self._desk_seen > _STUCK_AFTER:
+            found.append("the supervisor makes no progress")
+        at, error = self._error
+        if error and time.monotonic() - at < _STUCK_AFTER:
+            found.append(error)
+        if not self.pump.alive and not self.stopping:
+            found.append("the event stream is not read")
+        return found
+
+    # -- from start to end --
+
+    async def run(self, *, signals: bool = True) -> None:
+        """Raises UsageError when the address to listen on is taken, StateError without a usable state file."""
+        parts = self.parts
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        prober = parts.make_prober()
+        self.probing = Probing(
+            prober,
+            lambda: self.supervisor.observer.targets,
+            on_verdict=lambda service: self.look(service, SOON),
+            selfcheck=parts.selfcheck,
+            on_offline=lambda wrong: self.desk.put(lambda: self._offline(wrong), URGENT),
+            clock=parts.watch.clock,
+            limit=parts.max_probes,
+        )
+        server = parts.make_server(self)
+        if signals:
+            self._take_signals(self._loop)
+        if server is not None:
+            await server.start()
+        parts.alerting.start()
+        self.desk.start()
+        for notice in parts.notices:
+            parts.watch.alerts.fire(notice, self._now())
+        self._settle_deploys()
+        self.pump.start()
+        self._add_chores()
+        loops = [self.probing.run(), self._keep_time(), self._reconcile(), self._watch_file(), self._show_life()]
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        parts.manager.ready()
+        parts.on_ready()
+        log.info("watching %s", parts.watch.project)
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._end([stopped, *tasks], server, prober)
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _end(self, tasks: list[asyncio.Task[object]], server: WebServer | None, prober: AsyncProber) -> None:
+        log.info("stopping")
+        self.stopping = True
+        self.parts.manager.stopping()
+        self.parts.chores.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self.pump.stop, 2.0)
+        # What is under way is finished: an act cut off in the middle would leave more to mend than it mended.
+        deadline = time.monotonic() + _GRACE
+        while (self.supervisor.acting or self.desk.waiting()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)  # noqa: ASYNC110 - two threads end it, neither of which knows of the loop
+        self.desk.put(self._hand_back, URGENT)
+        await asyncio.to_thread(self.desk.stop, 5.0)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self.parts.alerting.stop)
+        if server is not None:
+            await server.stop()
+        await prober.close()
+
+    def stop(self) -> None:
+        """From any thread."""
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def _hand_back(self) -> None:
+        """While no daemon runs, Docker is to restart what it restarts."""
+        self._save_buckets()
+        if self.pump.last_ns is not None:
+            self.parts.watch.memory.set_last_event(self.pump.last_ns)
+        self.supervisor.hand_back()
+
+    def _take_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._stop is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    # -- what sets the desk to work --
+
+    def look(self, service: str, urgency: int) -> None:
+        """Have the service looked at, once, however often it is asked for until then. From any thread."""
+        if urgency == URGENT or service not in self._queued:
+            self._queued.add(service)
+            self.desk.put(lambda: self._look(service), urgency)
+
+    def _look(self, service: str) -> None:
+        if service in self._queued and not self.stopping:
+            self._queued.discard(service)
+            self.supervisor.look(service, self._now())
+
+    def _event(self, event: EngineEvent) -> None:
+        now = self._now()
+        if event.labels.get(LABEL_KIND) == KIND_ACCESS:
+            self._proxy_event(event)
+        service = self.supervisor.event(event, now)
+        if service is not None:
+            self.look(service, URGENT)
+        if time.monotonic() - self._event_saved > _EVENT_EVERY:
+            self._event_saved = time.monotonic()
+            self.parts.watch.memory.set_last_event(event.at_ns)
+
+    def _proxy_event(self, event: EngineEvent) -> None:
+        if event.action == "start":
+            self._proxy_stopped = False
+        elif event.action == "stop" or (event.action == "kill" and event.signal in ("9", "15", "SIGKILL", "SIGTERM")):
+            self._proxy_stopped = True
+        elif event.action == "die" and self.proxy is not None:
+            self._dispatch(self._check_proxy)
+
+    def _relist(self) -> None:
+        """The engine answers, perhaps again: everything is looked at."""
+        self.supervisor.engine_answers(self._now())
+        for service in dict.fromkeys([*self.supervisor.services(), *self.supervisor.watches]):
+            self.look(service, SOON)
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            if not self.desk.waiting():
+                self.desk.put(self._timers, SOON)
+
+    def _timers(self) -> None:
+        now = self._now()
+        self._desk_seen = time.monotonic()
+        self.supervisor.engine_patience(now)
+        for service in self.supervisor.due(now):
+            self.look(service, SOON)
+
+    async def _reconcile(self) -> None:
+        while True:
+            await asyncio.sleep(self.parts.reconcile)
+            self.desk.put(self._begin_round, WHENEVER)
+            if self.proxy is not None:
+                self._settle_deploys()
+
+    def _begin_round(self) -> None:
+        self._desk_seen = time.monotonic()
+        for service in dict.fromkeys([*self.supervisor.services(), *self.supervisor.watches]):
+            self.desk.put(lambda service=service: self._round(service), WHENEVER)  # type: ignore[misc]
+        self.desk.put(self._look_for_strangers, WHENEVER)
+
+    def _round(self, service: str) -> None:
+        now = self._now()
+        self._desk_seen = time.monotonic()
+        if self.stopping:
+            return
+        before = self.supervisor.observer.seen.get(service)
+        self.supervisor.look(service, now)
+        if self.supervisor.missed(before, self.supervisor.observer.seen.get(service), now):
+            log.warning("%s changed and the event stream did not say so: it is read anew", service)
+            self.pump.recycle()
+
+    def _look_for_strangers(self) -> None:
+        watch = self.parts.watch
+        try:
+            containers = watch.engine.containers({LABEL_PROJECT: watch.project})
+        except BgmonError as error:
+            log.info("containers could not be listed: %s", error)
+            return
+        known = [release.container for name in watch.store.services() if (release := watch.store.active(name))]
+        locked = [name for name in {container.service for container in containers} if name and watch.locks.held(name)]
+        strange = strangers(containers, known, locked)
+        # Twice in a row: what a deploy has just made or is about to remove is no stranger.
+        for ref in strange.keys() & self._strange.keys() - self._told_strange:
+            log.warning("a container that no release knows is left alone: %s", strange[ref])
+            condition = Condition("orphan", "", "info", "a container that no release knows", strange[ref])
+            watch.alerts.tell(condition, self._now())
+        self._told_strange = (self._told_strange | (strange.keys() & self._strange.keys())) & strange.keys()
+        self._strange = strange
+
+    def _offline(self, wrong: str) -> None:
+        alerts, now = self.parts.watch.alerts, self._now()
+        if wrong:
+            log.warning("failed probes are put down to this host: %s", wrong)
+            summary = "this host cannot reach its own services"
+            alerts.fire(Condition("host-offline", "", "page", summary, wrong), now)
+        else:
+            alerts.resolve("host-offline", "", now, "probes are answered again")
+
+    # -- work for the pool --
+
+    def _dispatch(self, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except BgmonError as error:
+                log.warning("%s", error)
+            except Exception:  # a pool keeps what its threads throw to itself
+                log.exception("an act of the watchdog failed")
+
+        if not self.stopping:
+            self._pool.submit(guarded)
+
+    def _settle_deploys(self) -> None:
+        if not self._settling:
+            self._settling = True
+            self._dispatch(self._recover)
+
+    def _recover(self) -> None:
+        watch = self.parts.watch
+        try:
+            for line in watch.deployer.recover() if watch.store.unfinished() else []:
+                log.warning("a deploy that was cut off is settled: %s", line)
+                service, _, what = line.partition(": ")
+                condition = Condition("deploy-failed", service, "ticket", f"{service}: a deploy was cut off", what)
+                watch.alerts.tell(condition, self._now())
+                self.look(service, SOON)
+        finally:
+            self._settling = False
+
+    def _check_proxy(self) -> None:
+        if self.proxy is not None and self.supervisor.engine_lost_at is None:
+            self.proxy.check()
+
+    # -- chores --
+
+    def _add_chores(self) -> None:
+        chores = self.parts.chores
+        chores.add("prune", _PRUNE_EVERY, self._prune)
+        chores.add("history", _FLUSH_EVERY, lambda: self.desk.put(self._save_buckets, WHENEVER))
+        if self.proxy is not None:
+            chores.add("proxy", _PROXY_EVERY, self._check_proxy)
+        for name, every, work in self.parts.extra:
+            chores.add(name, every, work)
+        chores.start()
+
+    def _prune(self) -> None:
+        self.parts.watch.memory.prune(self._now() - self.parts.retention)
+
+    def _save_buckets(self) -> None:
+        if self.probing is not None:
+            buckets = self.probing.take_buckets()
+            if buckets:
+                self.parts.watch.memory.add_buckets(buckets)
+
+    # -- configuration and life signs --
+
+    async def _watch_file(self) -> None:
+        stamp = await asyncio.to_thread(self.parts.stamp)
+        while True:
+            await asyncio.sleep(_FILE_EVERY)
+            newer = await asyncio.to_thread(self.parts.stamp)
+            if newer != stamp:
+                stamp = newer
+                self._reload()
+
+    def _reload(self) -> None:
+        self.parts.manager.reloading()
+        self._dispatch(self._read_again)
+
+    def _read_again(self) -> None:
+        alerts = self.parts.watch.alerts
+        try:
+            settings = self.parts.reload()
+        except BgmonError as error:
+            log.warning("bgmon.yml cannot be used, the former one stays in force: %s", error)
+            summary = "bgmon.yml cannot be used; the former one stays in force"
+            alerts.fire(Condition("state", "bgmon.yml", "ticket", summary, str(error)), self._now())
+            return
+        alerts.resolve("state", "bgmon.yml", self._now(), "bgmon.yml is read again")
+        log.info("bgmon.yml was read again")
+        self.desk.put(lambda: self.supervisor.reconfigure(settings), URGENT)
+        self.desk.put(self._relist, SOON)
+
+    async def _show_life(self) -> None:
+        """Tell systemd we live, driven by what the desk gets done: a timer of its own would only prove itself."""
+        while True:
+            done = self.desk.done
+            await asyncio.sleep(_ALIVE_EVERY)
+            if self.desk.done != done and time.monotonic() - self._desk_seen < _STUCK_AFTER:
+                watches = self.supervisor.watches.values()
+                good = sum(watch.state in ("healthy", "degraded") for watch in watches)
+                self.parts.manager.alive(f"{good} of {len(watches)} services healthy")
+
+    def _failed(self, error: BgmonError) -> None:
+        """A job of the desk failed. The watch goes on: what could not be written is decided again."""
+        log.error("%s", error)
+        self._error = (time.monotonic(), str(error))

@@ -1,0 +1,141 @@
+"""Gathers everything known about one service at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from monitor.config.compile import spec_from_json
+from monitor.domain.containers import Container
+from monitor.domain.deaths import life_of
+from monitor.domain.probing import resolve
+from monitor.domain.records import Release
+from monitor.domain.spec import HealthPolicy, ServiceSpec
+from monitor.domain.tally import by_engine
+from monitor.domain.watchfacts import Facts, Verdict, Wanted
+from monitor.errors import UsageError
+from monitor.services.deploy.rollback import choose
+from monitor.services.watchdog.parts import WatchParts, WatchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    facts: Facts
+    release: Release
+    spec: ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and how a service is probed; `life` says for which run the answers count."""
+
+    life: str
+    url: str
+    policy: HealthPolicy
+
+
+class Observer:
+    """`targets` is what the probes work from; it is replaced, never changed, so that they may read it anywhere."""
+
+    def __init__(
+        self, parts: WatchParts, settings: WatchSettings, verdicts: Callable[[str, str], Verdict | None]
+    ) -> None:
+        self._parts = parts
+        self._verdicts = verdicts
+        self._specs: dict[str, ServiceSpec] = {}  # recorded specs by deploy: parsing one takes a while
+        self._wanted: dict[str, tuple[str, Wanted]] = {}
+        self._ids: dict[str, str] = {}
+        self.settings = settings
+        self.targets: dict[str, Target] = {}
+        self.seen: dict[str, Seen] = {}
+
+    def service_of(self, container: str) -> str | None:
+        """The service whose active release runs in this container."""
+        return self._ids.get(container)
+
+    def drop(self, service: str) -> None:
+        self._ids = {ref: name for ref, name in self._ids.items() if name != service}
+        self.targets = {name: target for name, target in self.targets.items() if name != service}
+        self.seen = {name: seen for name, seen in self.seen.items() if name != service}
+
+    def see(self, service: str, now: float, **more: Any) -> Seen | None:
+        """None when the service is not deployed here. Raises EngineUnreachable."""
+        store = self._parts.store
+        release = store.active(service)
+        if release is None:
+            return None
+        flags = store.flags(service)
+        spec = self._spec(release)
+        container = self._container(release)
+        health = resolve(
+            spec.health, port=release.port, healthcheck=container is not None and container.health is not None
+        )
+        facts = Facts(
+            wanted=self._wanted_of(release),
+            container=container,
+            health=health,
+            heal=spec.heal,
+            locked=self._parts.locks.held(service),
+            stopped_by=flags.stopped_by,
+            stopped_at=flags.stopped_at,
+            verdict=self._verdict(service, container, health, now),
+            memory=spec.limits.memory,
+            **more,
+        )
+        self._aim(release, container, health)
+        seen = Seen(facts, release, spec)
+        self.seen = {**self.seen, service: seen}
+        return seen
+
+    def _spec(self, release: Release) -> ServiceSpec:
+        """How to run it is what it was deployed with; how to watch and heal it is what bgmon.yml says today."""
+        if release.deploy not in self._specs:
+            self._specs = {key: spec for key, spec in self._specs.items() if spec.name != release.service}
+            self._specs[release.deploy] = spec_from_json(release.spec)
+        recorded = self._specs[release.deploy]
+        today = self.settings.specs.get(release.service)
+        if today is None:
+            return recorded
+        return replace(recorded, health=today.health, heal=today.heal, depends_on=today.depends_on)
+
+    def _container(self, release: Release) -> Container | None:
+        """The recorded container, and no other: labels are easily forged, its id is not."""
+        container = self._parts.engine.inspect(release.container)
+        if container is None:
+            return None
+        self._ids[container.id] = release.service
+        return container
+
+    def _wanted_of(self, release: Release) -> Wanted:
+        known = self._wanted.get(release.service)
+        if known is None or known[0] != release.deploy:
+            known = (release.deploy, self._read_wanted(release))
+            self._wanted[release.service] = known
+        return known[1]
+
+    def _read_wanted(self, release: Release) -> Wanted:
+        store = self._parts.store
+        kind = next((r.kind for r in store.deploys(release.service, limit=200) if r.id == release.deploy), "deploy")
+        try:
+            previous = "" if kind == "rollback" else choose(store, release.service, None).version
+        except UsageError:
+            previous = ""
+        return Wanted(release.deploy, release.version, release.at, previous)
+
+    def _verdict(self, service: str, container: Container | None, health: HealthPolicy, now: float) -> Verdict | None:
+        if container is None or not container.running:
+            return None
+        if health.mode == "http":
+            return self._verdicts(service, life_of(container))
+        return by_engine(container, health, now)
+
+    def _aim(self, release: Release, container: Container | None, health: HealthPolicy) -> None:
+        """Point the probes at what runs now, or take them away."""
+        target = None
+        if container is not None and container.running and health.mode == "http" and release.port is not None:
+            url = f"{health.scheme}://127.0.0.1:{release.port}{health.path}"
+            target = Target(life_of(container), url, health)
+        if self.targets.get(release.service) != target:
+            targets = {name: known for name, known in self.targets.items() if name != release.service}
+            self.targets = targets if target is None else {**targets, release.service: target}

@@ -1,0 +1,97 @@
+"""The proxy: booted again when it died, and led back to the record when its routes differ."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from monitor.domain.conditions import Condition
+from monitor.domain.routes import ServiceRoute
+from monitor.errors import BgmonError, ProxyUnreachable
+from monitor.ports.alerts import Alerts
+from monitor.ports.clock import Clock
+from monitor.ports.deployer import Deployer
+from monitor.ports.proxy import Proxy
+
+log = logging.getLogger(__name__)
+
+
+class ProxyWatch:
+    """Blocking; called every few seconds from one thread at a time.
+
+    Args:
+        proxy: the proxy.
+        routes: what it is to serve.
+        deployer: makes its live state match the record.
+        needed: whether any deployed service has its traffic carried by it.
+        stopped: whether a person stopped it, so that it is left alone.
+        alerts: whom to tell.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        routes: Callable[[], Sequence[ServiceRoute]],
+        deployer: Deployer,
+        *,
+        needed: Callable[[], bool],
+        stopped: Callable[[], bool],
+        alerts: Alerts,
+        clock: Clock,
+    ) -> None:
+        self._proxy = proxy
+        self._routes = routes
+        self._deployer = deployer
+        self._needed = needed
+        self._stopped = stopped
+        self._alerts = alerts
+        self._clock = clock
+        self._down = False
+        self.up = True
+
+    def check(self) -> None:
+        if not self._needed():
+            self.up = True
+            return
+        why = self._why_down()
+        self.up = not why
+        if why:
+            self._boot(why)
+        elif self._down:
+            self._down = False
+            self._alerts.resolve("proxy-down", "", self._clock.now(), "the proxy answers again")
+        if self.up:
+            self._reroute()
+
+    def _why_down(self) -> str:
+        try:
+            status = self._proxy.status()
+        except ProxyUnreachable as error:
+            return str(error)
+        return "" if status.running else status.detail or "it does not run"
+
+    def _boot(self, why: str) -> None:
+        stopped = self._stopped()
+        detail = f"{why}; a person stopped it, so it is left alone" if stopped else why
+        self._down = True
+        self._alerts.fire(Condition("proxy-down", "", "page", "the proxy is down", detail), self._clock.now())
+        if stopped:
+            return
+        try:
+            self._proxy.boot(self._routes())
+        except BgmonError as error:
+            log.warning("the proxy could not be started: %s", error)
+            return
+        log.info("the proxy was down (%s), and was started again", why)
+        self.up = not self._why_down()
+        if self.up:
+            self._down = False
+            self._alerts.resolve("proxy-down", "", self._clock.now(), "started again by bgmon")
+
+    def _reroute(self) -> None:
+        try:
+            for line in self._deployer.reroute():
+                log.warning("routes did not match the record: %s", line)
+        except BgmonError as error:
+            log.warning("routes could not be compared with the record: %s", error)

@@ -1,0 +1,342 @@
+"""Observation, decision, act: one service at a time, on one thread.
+
+Whatever happens (an event, a verdict of the probes, a timer, the reconcile loop, the end of an act) leads to the same
+`look`: everything known about the service is gathered anew and decided upon. Acts run elsewhere; while one is under way
+its service is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from monitor.domain.aftermath import act_done, act_failed, act_put_off
+from monitor.domain.conditions import Condition
+from monitor.domain.containers import Container, EngineEvent
+from monitor.domain.deaths import A_PERSON
+from monitor.domain.intent import Intent, Span, intent_of, merged
+from monitor.domain.records import Release
+from monitor.domain.supervise import decide
+from monitor.domain.watch import DOWN, Watch, fresh
+from monitor.domain.watchfacts import Death, Decision, Heal, Note, SetPolicy, Verdict
+from monitor.errors import BgmonError, EngineUnreachable
+from monitor.services.watchdog.book import Book
+from monitor.services.watchdog.evidence import log_tail, origin
+from monitor.services.watchdog.healer import Healer, Outcome
+from monitor.services.watchdog.observer import Observer, Seen
+from monitor.services.watchdog.parts import WatchParts, WatchSettings
+
+log = logging.getLogger(__name__)
+
+Dispatch = Callable[[Callable[[], None]], None]
+_LOOKED_AT = frozenset({"start", "die", "stop", "destroy", "pause", "unpause", "rename"})
+_ENGINE_PATIENCE = 5.0
+_STREAM_PATIENCE = 2.0
+_ENGINE_SHUTDOWN = 30.0  # what the engine stops while it goes down, nobody asked for
+
+
+class Supervisor:
+    """Call it from one thread only.
+
+    Args:
+        parts: the ports.
+        settings: what bgmon.yml says.
+        dispatch: runs an act elsewhere; at once and in place is allowed.
+        settle: brings the end of an act back to the supervisor's thread.
+        verdicts: what the probes say of a service, by the life they saw.
+    """
+
+    def __init__(
+        self,
+        parts: WatchParts,
+        settings: WatchSettings,
+        *,
+        dispatch: Dispatch,
+        settle: Dispatch,
+        verdicts: Callable[[str, str], Verdict | None],
+    ) -> None:
+        self.parts = parts
+        self.book = Book(parts)
+        self.watches: dict[str, Watch] = parts.memory.watches()
+        self.observer = Observer(parts, settings, verdicts)
+        self.strains: Mapping[str, str] = {}
+        self.engine_lost_at: float | None = None
+        self._engine_told = False
+        self._engine_why = ""
+        self._last_events: dict[str, float] = {}
+        self._healer = Healer(parts)
+        self._dispatch = dispatch
+        self._settle = settle
+        self._acting: dict[str, Span] = {}
+        self._spans: list[Span] = []
+        self._deaths: dict[str, list[Death]] = {}
+        self._intents: dict[str, Intent] = {}
+        self._ooms: set[str] = set()
+        now = parts.clock.now()
+        self._host_acts = [at for _, at in parts.memory.restarts_since(now - settings.host_window)]
+
+    @property
+    def settings(self) -> WatchSettings:
+        return self.observer.settings
+
+    def reconfigure(self, settings: WatchSettings) -> None:
+        self.observer.settings = settings
+
+    def services(self) -> list[str]:
+        """Those that are to run here: every one with an active release."""
+        return [name for name in self.parts.store.services() if self.parts.store.active(name) is not None]
+
+    def due(self, now: float) -> list[str]:
+        """Services whose timer has run out."""
+        return [name for name, watch in self.watches.items() if watch.wake is not None and watch.wake <= now]
+
+    # -- what comes in --
+
+    def event(self, event: EngineEvent, now: float) -> str | None:
+        """Take an engine event in; the service that is to be looked at because of it, if any."""
+        service = self.observer.service_of(event.container_id) or self._claimed(event)
+        if service is None:
+            return None
+        self._last_events[event.container_id] = event.at
+        own = [*self._spans, *self._acting.values()]
+        if event.action == "start":
+            self._intents.pop(service, None)
+            self._ooms.discard(event.container_id)
+        elif event.action == "oom":
+            self._ooms.add(event.container_id)
+        elif event.action == "die":
+            self._died(service, event, own)
+        else:
+            wish = merged(self._intents.get(service), intent_of(event, own))
+            if wish is not None:
+                self._intents[service] = wish
+        del now
+        looked_at = event.action in _LOOKED_AT or event.action.startswith("health_status")
+        return service if looked_at else None
+
+    def _claimed(self, event: EngineEvent) -> str | None:
+        """A container we do not know says by its labels whose it is: reason to look at the record, nothing more."""
+        service = event.labels.get("bgmon.service", "")
+        return service if event.action in ("start", "destroy") and service in self.watches else None
+
+    def _died(self, service: str, event: EngineEvent, own: list[Span]) -> None:
+        for span in own:
+            if span.container == event.container_id and span.begin <= event.at and (span.end or event.at) >= event.at:
+                return
+        code = -1 if event.exit_code is None else event.exit_code
+        death = Death(event.at, code, oom=event.container_id in self._ooms)
+        self._ooms.discard(event.container_id)
+        self._deaths.setdefault(service, []).append(death)
+
+    def missed(self, before: Seen | None, after: Seen | None, now: float) -> bool:
+        """Whether the container changed some seconds ago and no event said so: the stream has gone deaf."""
+        old = before.facts.container if before is not None else None
+        new = after.facts.container if after is not None else None
+        if old is None or new is None or old.id != new.id or old.state == new.state:
+            return False
+        changed = max(new.started_at or 0.0, new.finished_at or 0.0)
+        return changed < now - _STREAM_PATIENCE and self._last_events.get(new.id, 0.0) < changed - _STREAM_PATIENCE
+
+    # -- the look --
+
+    def look(self, service: str, now: float) -> None:
+        """Gather, decide, carry out. Raises StateError; an engine that is away is remembered, not raised."""
+        if service in self._acting:
+            return
+        try:
+            seen = self.observer.see(
+                service,
+                now,
+                deaths=tuple(self._deaths.get(service, ())),
+                intent=self._intents.get(service),
+                strain=self.strains.get(service, ""),
+                blocked_by=self._blocked_by(service),
+                host_acts=self._host_acts_left(now),
+            )
+        except EngineUnreachable as error:
+            self.engine_lost(now, str(error))
+            return
+        self.engine_answers(now)
+        self._deaths.pop(service, None)
+        if seen is None:
+            self._forget(service, now)
+            return
+        watch = self.watches.get(service) or fresh(service, seen.release.deploy, now)
+        decision = decide(watch, seen.facts, now)
+        self._carry_out(service, seen, decision, now)
+
+    def _blocked_by(self, service: str) -> str:
+        spec = self.settings.specs.get(service)
+        down = (name for name in (spec.depends_on if spec else ()) if name in self.watches)
+        return next((name for name in down if self.watches[name].state in DOWN), "")
+
+    def _host_acts_left(self, now: float) -> int:
+        window = self.settings.host_window
+        self._host_acts = [min(at, now) for at in self._host_acts if at > now - window]
+        return self.settings.host_acts(len(self.watches)) - len(self._host_acts)
+
+    def _forget(self, service: str, now: float) -> None:
+        """It is no longer deployed here."""
+        watch = self.watches.pop(service, None)
+        if watch is None:
+            return
+        for kind in watch.fired:
+            self.parts.alerts.resolve(kind, service, now, "no longer deployed here")
+        self.parts.memory.close_incident(service, now, "no longer deployed here")
+        self.parts.memory.forget(service)
+        self.observer.drop(service)
+
+    def _carry_out(self, service: str, seen: Seen, decision: Decision, now: float) -> None:
+        """The act first, since it is urgent; then what is told and written down, the watch last.
+
+        A daemon that dies in between decides the same again, and alerts that are open are not told twice.
+        """
+        old = self.watches.get(service)
+        heal = next((action for action in decision.actions if isinstance(action, Heal)), None)
+        self.watches[service] = decision.watch
+        if heal is not None:
+            self._host_acts.append(now)
+            self.parts.memory.save(decision.watch)  # budgets are spent before the act, not after
+            self.parts.memory.add_restart(service, heal.how, now)
+        finish = self._begin(service, seen, heal, now) if heal is not None else None
+        self._record(service, seen.release, seen.facts.container, decision, now)
+        if old is not None and old.state != decision.watch.state:
+            log.info("%s: %s -> %s (%s)", service, old.state, decision.watch.state, decision.watch.reason)
+        if old != decision.watch and heal is None:
+            self.parts.memory.save(decision.watch)
+        if finish is not None:
+            finish()
+
+    def _record(
+        self, service: str, release: Release, container: Container | None, decision: Decision, now: float
+    ) -> None:
+        details: list[str] = []
+
+        def detail() -> str:
+            if not details:
+                details.append(self._detail(release, container, now))
+            return details[0]
+
+        for action in decision.actions:
+            if isinstance(action, SetPolicy):
+                self._set_policy(service, container, action.policy, now)
+            elif not isinstance(action, Heal):
+                self.book.write(service, action, now, detail)
+
+    def _detail(self, release: Release, container: Container | None, now: float) -> str:
+        parts = self.parts
+        text = origin(parts.store, release, now)
+        lines = self.settings.log_lines
+        tail = log_tail(parts.engine, parts.secrets, release, container.id, lines) if container is not None else ""
+        return f"{text}\nlast log lines:\n{tail}" if tail else text
+
+    def _set_policy(self, service: str, container: Container | None, policy: str, now: float) -> None:
+        if container is None:
+            return
+        try:
+            self.parts.engine.set_restart_policy(container.id, policy)
+        except BgmonError as error:
+            log.warning("%s: restart policy %s could not be set: %s", service, policy, error)
+            return
+        text = (
+            "took the restarts over from Docker" if policy == "no" else f"gave the restarts back to Docker ({policy})"
+        )
+        self.book.write(service, Note(text), now, str)
+
+    # -- acts --
+
+    def _begin(self, service: str, seen: Seen, heal: Heal, now: float) -> Callable[[], None]:
+        """Start the act elsewhere. Returns what to call once the decision has been recorded."""
+        container = seen.facts.container
+        span = Span(container.id if container is not None else "", now)
+        self._acting[service] = span
+        outcomes: list[Outcome] = []
+        recorded: list[bool] = []
+
+        def ended() -> None:
+            if outcomes and recorded:
+                self._acted(service, heal, outcomes.pop(), seen)
+
+        def run() -> None:
+            outcome = self._healer.act(heal, seen.release, seen.spec, container, self.settings.log_lines)
+            outcomes.append(outcome)
+            self._settle(ended)
+
+        def finish() -> None:
+            recorded.append(True)
+            ended()
+
+        self._dispatch(run)
+        return finish
+
+    def _acted(self, service: str, heal: Heal, outcome: Outcome, seen: Seen) -> None:
+        now = self.parts.clock.now()
+        span = self._acting.pop(service)
+        self._spans = [old for old in self._spans if now - (old.end or now) < _ENGINE_SHUTDOWN]
+        self._spans.append(replace(span, end=now))
+        watch = self.watches.get(service)
+        if watch is None:
+            return
+        if outcome.result == "done":
+            decision = act_done(watch, outcome.text)
+        elif outcome.result == "failed":
+            decision = act_failed(watch, heal.how, outcome.text, now)
+        else:
+            decision = act_put_off(watch, now)
+        self.watches[service] = decision.watch
+        self._record(service, seen.release, seen.facts.container, decision, now)
+        self.parts.memory.save(decision.watch)
+        if outcome.result == "done":
+            if heal.how == "rollback":
+                self._tell_rollback(service, outcome.text, heal.reason, now)
+            self.look(service, now)
+
+    def _tell_rollback(self, service: str, text: str, reason: str, now: float) -> None:
+        condition = Condition("rolled-back", service, "ticket", f"{service} was {text}", reason)
+        self.parts.alerts.tell(condition, now)
+
+    def hand_back(self) -> None:
+        """Before the daemon ends: crash loops are Docker's again. `taken` stays, and says whose they were."""
+        for service, watch in self.watches.items():
+            seen = self.observer.seen.get(service)
+            container = seen.facts.container if seen is not None else None
+            if watch.taken and watch.state == "crash-looping" and container is not None:
+                self._set_policy(service, container, watch.taken, self.parts.clock.now())
+
+    @property
+    def acting(self) -> frozenset[str]:
+        return frozenset(self._acting)
+
+    # -- the engine --
+
+    def engine_lost(self, now: float, why: str) -> None:
+        """The engine does not answer: nothing is decided until it does."""
+        if self.engine_lost_at is None:
+            self.engine_lost_at = now
+            log.warning("the engine does not answer: %s", why)
+        self._engine_why = why
+
+    def engine_patience(self, now: float) -> None:
+        """Say that the engine is gone once it has had the time of a restart."""
+        lost = self.engine_lost_at
+        if lost is None or self._engine_told or now - lost < _ENGINE_PATIENCE:
+            return
+        self._engine_told = True
+        condition = Condition("engine-down", "", "page", "the Docker engine does not answer", self._engine_why)
+        self.parts.alerts.fire(condition, now)
+
+    def engine_answers(self, now: float) -> None:
+        """It does again: what it stopped on its way down was no person's wish."""
+        if self.engine_lost_at is None:
+            return
+        since = self.engine_lost_at - _ENGINE_SHUTDOWN
+        self.engine_lost_at = None
+        self._intents = {name: intent for name, intent in self._intents.items() if intent.at < since}
+        for name, watch in self.watches.items():
+            flags = self.parts.store.flags(name)
+            if watch.state == "stopped" and flags.stopped_by == A_PERSON and (flags.stopped_at or 0.0) >= since:
+                self.book.forget_stop(name)
+        log.info("the engine answers again")
+        self._engine_told = False
+        self.parts.alerts.resolve("engine-down", "", now, "the engine answers again")
