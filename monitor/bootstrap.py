@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.config.loader import find_file, load_file
+from monitor.domain.names import name_problem
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
@@ -151,6 +152,28 @@ def build(config_file: str | None, *, verbose: int = 0) -> App:
     return App(load_file(path), path, verbose=verbose)
 
 
+def adopt(project: str, config: str, hooks: dict[str, str]) -> Path:
+    """Keep what another host sent under the state folder; where bgmon.yml is now.
+
+    Raises:
+        UsageError: a name is not one that bgmon could have sent.
+    """
+    if name_problem(project) or any("/" in name or name.startswith(".") for name in hooks):
+        raise UsageError("this is no job of bgmon")
+    folder = default_root() / "projects" / project
+    kept = folder / ".bgmon" / "hooks"
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for old in kept.iterdir():
+        if old.name not in hooks:
+            old.unlink()
+    for name, text in hooks.items():
+        (kept / name).write_text(text, encoding="utf-8")
+        (kept / name).chmod(0o700)
+    fresh = folder / "bgmon.yml.new"
+    fresh.write_text(config, encoding="utf-8")
+    return fresh.replace(folder / "bgmon.yml")
+
+
 def state_root(config: Config, folder: Path) -> Path:
     """BGMON_STATE_DIR, else state.dir (relative to bgmon.yml), else /var/lib/bgmon for root, else the user's own."""
     given = os.environ.get("BGMON_STATE_DIR") or config.state.dir
@@ -159,6 +182,13 @@ def state_root(config: Config, folder: Path) -> Path:
         if re.search(r"[\x00-\x1f'\"\\\s]", str(path)):
             raise UsageError(f"state folder {str(path)!r}: spaces and quotes are not possible in it")
         return path
+    return default_root()
+
+
+def default_root() -> Path:
+    """BGMON_STATE_DIR, else /var/lib/bgmon for root, else the user's own."""
+    if os.environ.get("BGMON_STATE_DIR"):
+        return Path(os.environ["BGMON_STATE_DIR"]).expanduser()
     if os.geteuid() == 0:
         return Path("/var/lib/bgmon")
     home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"

@@ -10,6 +10,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import carry_out, wait_option
+from monitor.cli.fleet import deploy_on_hosts, split_by_host
 from monitor.cli.services import complete_service, spec_of
 from monitor.errors import UsageError
 
@@ -31,6 +32,8 @@ class _Asked:
 @click.option("--all", "everything", is_flag=True, help="Every service of bgmon.yml.")
 @click.option("--pull", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--no-bake", is_flag=True, help="Do not watch green before blue goes.")
+@click.option("--here", is_flag=True, help="Only on this machine, whatever hosts the service has.")
+@click.option("--undo", is_flag=True, help="When one host fails, roll back those that were done before.")
 @click.option("--resume", is_flag=True, help="Only finish or undo what a killed deploy left.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, change nothing.")
 @wait_option
@@ -44,6 +47,8 @@ def command(  # noqa: PLR0917 - click passes them by name
     everything: bool,
     pull: str,
     no_bake: bool,
+    here: bool,
+    undo: bool,
     resume: bool,
     dry_run: bool,
     wait: float,
@@ -72,10 +77,15 @@ def command(  # noqa: PLR0917 - click passes them by name
     orders = [_order(app, item, image=image, tag=tag, pull=pull, no_bake=no_bake, wait=wait) for item in asked]
     if dry_run:
         return _show_plan(app, orders, as_json=as_json)
+    options = ["--pull", pull, "--wait", f"{wait:g}s", *(["--no-bake"] if no_bake else [])]
+    local, remote = (orders, {}) if here else split_by_host(app, orders)
     jobs: dict[str, Callable[[Any], Any]] = {}
-    for order in orders:
+    for order in local:
         jobs[order.spec.name] = _job(order)
-    return carry_out(settings, app, jobs, as_json=as_json)
+    code = carry_out(settings, app, jobs, as_json=as_json) if jobs else 0
+    if code or not remote:
+        return code
+    return deploy_on_hosts(app, remote, options, undo=undo, as_json=as_json)
 
 
 def _job(order: Order) -> Callable[[Any], Any]:

@@ -45,6 +45,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "watch": ("watch", "Run the watchdog daemon."),
 }
 
+HIDDEN: Final = frozenset({"job"})  # for bgmon itself, on other hosts
+
 
 class LazyGroup(click.Group):
     """Knows its commands by name and help, and imports one when it is run."""
@@ -55,12 +57,26 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        module = importlib.import_module(f"monitor.cli.{COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f"monitor.cli.{COMMANDS[cmd_name][0] if cmd_name in COMMANDS else cmd_name}")
         command = module.command
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """With --host, everything after it is another host's to run."""
+        host = ctx.params.get("host")
+        if not host:
+            return super().invoke(ctx)
+        from monitor.bootstrap import build  # noqa: PLC0415 - kept out of --help's imports
+        from monitor.cli.remote import run_remote  # noqa: PLC0415
+
+        # click 8.2 renamed it
+        head = getattr(ctx, "_protected_args", None) or ctx.protected_args
+        argv = [*head, *ctx.args]
+        app = build(ctx.params.get("config_file"))
+        return run_remote(app, host, argv, [item.partition("=")[0] for item in argv])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
@@ -74,10 +90,11 @@ class LazyGroup(click.Group):
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 locked, 4 engine or proxy unreachable.",
 )
 @click.option("-c", "--config", "config_file", metavar="FILE", envvar="BGMON_CONFIG", help="bgmon.yml, if not found.")
+@click.option("-H", "--host", metavar="NAME", help="Run the command on this host of bgmon.yml, over ssh.")
 @click.option("-v", "--verbose", count=True, help="Say more; twice for every call to the engine and the proxy.")
 @click.version_option(__version__, "--version", prog_name="bgmon")
 @click.pass_context
-def cli(ctx: click.Context, config_file: str | None, verbose: int) -> None:
+def cli(ctx: click.Context, config_file: str | None, host: str | None, verbose: int) -> None:
     """Blue-green deploys, self-healing and metrics for teams on plain Docker hosts.
 
     \b
@@ -88,6 +105,7 @@ def cli(ctx: click.Context, config_file: str | None, verbose: int) -> None:
     """
     from monitor.cli.context import Settings  # noqa: PLC0415 - kept out of --help's imports
 
+    del host  # LazyGroup.invoke has dealt with it
     ctx.obj = Settings(config_file=config_file, verbose=verbose)
 
 

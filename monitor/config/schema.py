@@ -16,7 +16,11 @@ from monitor.domain.names import RESERVED_SERVICES
 
 class HostSection(Model):
     ssh: str | None = None
-    """`user@host`, as ssh takes it; none means this machine."""
+    """`user@host` or `ssh://user@host:port`, as ssh takes it; none means this machine."""
+    options: tuple[str, ...] = ()
+    """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
+    program: str = "bgmon"
+    """Where bgmon is found on that host."""
 
 
 class StateSection(Model):

@@ -1,0 +1,34 @@
+"""`bgmon job`: the far end of a command that another host sends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import click
+
+from monitor.errors import UsageError
+
+
+@click.command("job", hidden=True)
+def command() -> None:
+    """Run a command that another host sends on standard input, with its bgmon.yml, hooks and variables.
+
+    bgmon.yml is kept under the state folder, so that the daemon on this host can use it.
+
+    \b
+    Example:
+      ssh vps1 bgmon job < job.json
+    """
+    from monitor.bootstrap import adopt  # noqa: PLC0415
+    from monitor.cli.main import main  # noqa: PLC0415
+
+    try:
+        work = json.load(sys.stdin)
+        argv = [str(item) for item in work["argv"]]
+        path = adopt(str(work["project"]), str(work["config"]), dict(work["hooks"]))
+        os.environ.update(work["environ"], BGMON_HOST=str(work["host"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"this is no job of bgmon: {type(error).__name__}") from None
+    main(["--config", str(path), *argv])

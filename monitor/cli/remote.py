@@ -1,0 +1,48 @@
+"""Commands on other hosts: what is sent along, and how answers of several hosts come together."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from monitor.errors import UsageError
+
+if TYPE_CHECKING:
+    from monitor.bootstrap import App
+
+_VARIABLE: Final = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def names_of_this_host() -> set[str]:
+    """What this machine may be called under `hosts`: BGMON_HOST, else its host name."""
+    given = os.environ.get("BGMON_HOST")
+    return {given} if given else {socket.gethostname()}
+
+
+def job(app: App, argv: list[str], host: str, services: Iterable[str]) -> dict[str, Any]:
+    """What a remote bgmon needs: the file, the hooks, the variables it names and the secrets of these services."""
+    text = app.config_file.read_text(encoding="utf-8")
+    environ = {name: os.environ[name] for name in _VARIABLE.findall(text) if name in os.environ}
+    for service in services:
+        if service in app.specs:
+            environ |= app.secrets.resolve(app.specs[service].secrets)
+    hooks = app.folder / ".bgmon" / "hooks"
+    files = {path.name: path.read_text(encoding="utf-8") for path in hooks.glob("*") if path.is_file()}
+    return {"project": app.project, "config": text, "hooks": files, "environ": environ, "argv": argv, "host": host}
+
+
+def run_remote(app: App, host: str, argv: list[str], services: Iterable[str] = ()) -> int:
+    """Run a command on one host; its exit code. Raises UsageError, UnreachableError."""
+    from monitor.adapters.ssh import run_on  # noqa: PLC0415
+
+    section = app.config.hosts.get(host)
+    if section is None or section.ssh is None:
+        known = ", ".join(name for name, item in app.config.hosts.items() if item.ssh) or "none"
+        raise UsageError(f"{host!r} is no host with an ssh address", hint=f"known: {known}")
+    work = job(app, argv, host, services)
+    return run_on(section.ssh, work, click.echo, options=section.options, program=section.program)
