@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
 from monitor.domain.conditions import Severity
@@ -53,8 +53,9 @@ class NotifySection(Model):
             raise ValueError("is no http URL, such as http://alertmanager:9093")
         return url
 
-    def model_post_init(self, context: Any, /) -> None:
-        del context
+    @model_validator(mode="after")
+    def _distinct(self) -> NotifySection:
         seen = [channel.url.get_secret_value() for channel in self.urls]
         if len(set(seen)) != len(seen):
             raise ValueError("urls: one URL is there twice")
+        return self

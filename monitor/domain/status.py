@@ -29,6 +29,10 @@ class ServiceView:
     restarts: int
     reason: str = ""
     history: tuple[HealthBucket, ...] = ()
+    probe_ok: bool | None = None  # the last probe; None where there was none
+    probe_seconds: float | None = None
+    maintenance: bool = False
+    budget: int | None = None  # restarts that are left
 
 
 @dataclass(frozen=True, slots=True)

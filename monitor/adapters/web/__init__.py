@@ -1,0 +1,1 @@
+"""The HTTP side: metrics, the API and the status page, on aiohttp."""

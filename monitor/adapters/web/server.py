@@ -1,0 +1,222 @@
+"""The daemon's HTTP side: metrics, health, the API and the status page. Read-only. Fulfils ports.web.WebServer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from monitor.adapters.prometheus import CONTENT_TYPE, Exposition
+from monitor.adapters.web import page
+from monitor.adapters.web.guard import add_headers, guard
+from monitor.adapters.web.live import EVERY, Live
+from monitor.domain.peers import PeerView
+from monitor.domain.status import StatusSnapshot
+from monitor.errors import BgmonError, UsageError
+from monitor.ports.status import StatusSource
+from monitor.ports.web import PeersSource
+
+STATIC: Final = Path(__file__).parent / "static"
+MOST_INCIDENTS: Final = 500
+FRESH: Final = 1.0
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_LIVE_TIME: Final = re.compile(r'<time datetime="[^"]*" data-live>[^<]*</time>')
+_SPAN: Final = re.compile(r"(data-span>)[^<]*(</time>)")
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """`cert` and `key` are PEM files; without `token`, `host` must be a loopback address."""
+
+    host: str
+    port: int
+    token: str | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+class AiohttpServer:
+    """Serves until stopped; everything slow runs in a worker thread, never in the probes' event loop.
+
+    Args:
+        settings: where to listen, and who may look.
+        source: what the page shows.
+        exposition: the metrics.
+        peers: the other hosts.
+        ready: empty when the daemon is ready, else why it is not.
+        now: unix seconds.
+        refresh: seconds between two looks for those who watch the page.
+    """
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        source: StatusSource,
+        exposition: Exposition,
+        *,
+        peers: PeersSource | None = None,
+        ready: Callable[[], str] = lambda: "",
+        now: Callable[[], float] = time.time,
+        refresh: float = EVERY,
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._exposition = exposition
+        self._peers = peers
+        self._ready = ready
+        self._now = now
+        self._live = Live(self._fragment, every=refresh)
+        self._runner: web.AppRunner | None = None
+        self._snapshot: tuple[float, StatusSnapshot] | None = None
+        self._looking = asyncio.Lock()
+
+    @property
+    def port(self) -> int:
+        """Where it listens; the one the system chose when the settings say 0."""
+        assert self._runner is not None
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Listen. Raises UsageError."""
+        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=2.0, handle_signals=False)
+        await runner.setup()
+        site = web.TCPSite(runner, self._settings.host, self._settings.port, ssl_context=self._tls())
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            where = f"{self._settings.host}:{self._settings.port}"
+            raise UsageError(
+                f"watch.listen: {where}: {error.strerror or error}", hint="choose another address with watch.listen"
+            ) from None
+        self._runner = runner
+
+    async def stop(self) -> None:
+        """Stop within two seconds, readers of the live page included."""
+        await self._live.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._settings.cert is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self._settings.cert, self._settings.key)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(f"watch.tls: {self._settings.cert}: {error.strerror or error}") from None
+        return context
+
+    def _app(self) -> web.Application:
+        app = web.Application(middlewares=[guard(self._settings.token)], client_max_size=1024)
+        app.on_response_prepare.append(add_headers)
+        for path, handler in (
+            ("/", self._page),
+            ("/events", self._live.handle),
+            ("/metrics", self._metrics),
+            ("/healthz", self._healthz),
+            ("/readyz", self._readyz),
+            ("/api/v1/status", self._status),
+            ("/api/v1/incidents", self._incidents),
+            ("/api/v1/peers", self._peer_list),
+        ):
+            app.router.add_get(path, handler)
+        for file in STATIC.iterdir():
+            app.router.add_get(f"/static/{file.name}", _static(file))
+        return app
+
+    async def _look(self) -> StatusSnapshot:
+        """A snapshot at most a second old, whoever asks, and made once for all who ask at a time."""
+        async with self._looking:
+            moment = time.monotonic()
+            if self._snapshot is None or moment - self._snapshot[0] > FRESH:
+                snapshot = await asyncio.to_thread(self._source.snapshot, self._now())
+                self._snapshot = (time.monotonic(), snapshot)
+            return self._snapshot[1]
+
+    def _views(self) -> tuple[PeerView, ...]:
+        return self._peers.views() if self._peers is not None else ()
+
+    async def _page(self, request: web.Request) -> web.Response:
+        del request
+        try:
+            snapshot = await self._look()
+        except BgmonError as error:
+            return web.Response(status=503, text=f"{error}\n")
+        html = await asyncio.to_thread(page.render_page, snapshot, self._views())
+        return web.Response(text=html, content_type="text/html", charset="utf-8")
+
+    async def _fragment(self) -> tuple[str, str]:
+        try:
+            snapshot = await self._look()
+        except BgmonError as error:
+            snapshot = replace(_NOTHING, at=self._now(), project=str(error))
+        html = await asyncio.to_thread(page.render_status, snapshot, self._views())
+        # Times count on in the browser: they alone are no change.
+        html = _SPAN.sub(r"\1\2", html)
+        stamp = page.iso(snapshot.at)
+        return _LIVE_TIME.sub('<time datetime="" data-live></time>', html), stamp
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        del request
+        try:
+            text = await asyncio.to_thread(self._exposition.render)
+        except BgmonError as error:
+            return web.Response(status=503, text=f"{error}\n")
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        del request
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        del request
+        reason = self._ready()
+        return web.Response(status=503, text=f"{reason}\n") if reason else web.Response(text="ready\n")
+
+    async def _status(self, request: web.Request) -> web.Response:
+        del request
+        try:
+            return web.json_response(asdict(await self._look()))
+        except BgmonError as error:
+            return _problem(503, str(error))
+
+    async def _incidents(self, request: web.Request) -> web.Response:
+        service = request.query.get("service") or None
+        text = request.query.get("limit", "50")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_INCIDENTS):
+            return _problem(400, f"limit: a number between 1 and {MOST_INCIDENTS}")
+        try:
+            found = await asyncio.to_thread(self._source.incidents, service=service, limit=int(text))
+        except BgmonError as error:
+            return _problem(503, str(error))
+        return web.json_response({"incidents": [asdict(incident) for incident in found]})
+
+    async def _peer_list(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response({"peers": [asdict(view) for view in self._views()]})
+
+
+_NOTHING: Final = StatusSnapshot(project="", host="", at=0.0, engine_up=False, proxy_up=False)
+
+
+def _problem(status: int, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)
+
+
+def _static(file: Path) -> Callable[[web.Request], Any]:
+    body = file.read_bytes()
+
+    async def handler(request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=body, content_type=_TYPES[file.suffix], charset="utf-8")
+
+    return handler
