@@ -61,6 +61,19 @@ METRIC_HOST_CPU: Final = "bgmon_host_cpu_seconds_total"  # mode: busy, idle
 METRIC_HOST_LOAD: Final = "bgmon_host_load1"
 METRIC_BUILD_INFO: Final = "bgmon_build_info"  # version
 
+# The scrape job, recording rules and data sources of the generated files. Rules carry project, service and slo
+# (availability or latency); a window (5m, 1h) follows the names that end in `rate`.
+SCRAPE_JOB: Final = "bgmon"
+RECORD_SLO_TOTAL: Final = "bgmon:slo_total:rate5m"  # requests a second
+RECORD_SLO_BAD: Final = "bgmon:slo_bad:rate5m"  # of those, the ones that miss the objective
+RECORD_SLO_OBJECTIVE: Final = "bgmon:slo_objective:ratio"
+RECORD_SLO_ERRORS: Final = "bgmon:slo_errors:ratio_rate"  # share of bad requests
+RECORD_SLO_BURN: Final = "bgmon:slo_burn:ratio_rate"  # how many times too fast the budget is spent
+SLO_PERIOD: Final = "30d"
+DATASOURCE_PROMETHEUS: Final = "bgmon-prometheus"
+DATASOURCE_LOKI: Final = "bgmon-loki"
+SERVICE_BGMON: Final = "bgmon"  # the service label of bgmon's own lines in Loki, such as one for each deploy
+
 # Labels of log streams in Loki, set by the generated shippers and relied on by every query.
 LOKI_LABELS: Final = ("project", "host", "service", "kind", "stream")
 
