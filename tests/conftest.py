@@ -16,6 +16,7 @@ from tests.support.ports import free_port as _free_port
 if TYPE_CHECKING:
     import docker
 
+    from tests.support.private_engine import PrivateEngine
     from tests.support.registry import Registry
 
 
@@ -90,3 +91,19 @@ def registry(docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPa
     registry = Registry(docker_client, tmp_path_factory.mktemp("registry"))
     yield registry
     registry.close()
+
+
+@pytest.fixture(scope="session")
+def _private_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateEngine]:
+    from tests.support.private_engine import PrivateEngine
+
+    engine = PrivateEngine(tmp_path_factory.mktemp("engine"))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def private_engine(_private_engine: PrivateEngine) -> PrivateEngine:
+    """An engine that the test may stop, kill and restart; running when the test begins."""
+    _private_engine.start()
+    return _private_engine

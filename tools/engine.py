@@ -70,9 +70,14 @@ def answers(url: str, timeout: float = 5.0) -> bool:
 
 
 def find() -> str | None:
-    """URL of an engine that answers: DOCKER_HOST, else the machine's own, else this checkout's private one."""
+    """URL of an engine that answers: DOCKER_HOST, else the machine's own, else this checkout's private one.
+
+    With BGMON_PRIVATE_ENGINE_ONLY in the environment, the private one alone: for tests that break it.
+    """
     given = os.environ.get("DOCKER_HOST")
     candidates = [given] if given else [f"unix://{DEFAULT_SOCKET}", f"unix://{socket_path()}"]
+    if os.environ.get("BGMON_PRIVATE_ENGINE_ONLY"):
+        candidates = [f"unix://{socket_path()}"]
     return next((url for url in candidates if answers(url)), None)
 
 
@@ -105,8 +110,9 @@ def start() -> None:
         )
     FOLDER.mkdir(exist_ok=True)
     EXEC_ROOT.mkdir(mode=0o711, exist_ok=True)
-    if pid() is None:
-        PID_FILE.unlink(missing_ok=True)
+    for left in (PID_FILE, EXEC_ROOT / "containerd" / "containerd.pid"):
+        if ended(left):  # dockerd waits in vain for one that was killed and that nobody has reaped
+            left.unlink(missing_ok=True)
     bridge = free_address()
     (FOLDER / "daemon.json").write_text("{}\n")  # instead of /etc/docker/daemon.json, which is another engine's
     ip("link", "add", "name", BRIDGE, "type", "bridge", check=False)
@@ -138,12 +144,15 @@ def stop() -> bool:
     if number is not None:
         os.kill(number, signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT
-        while Path(f"/proc/{number}").exists() and not zombie(number):
+        while not ended(PID_FILE):
             if time.monotonic() > deadline:
                 os.kill(number, signal.SIGKILL)
                 break
             time.sleep(0.1)
     if os.geteuid() == 0:
+        for process in list(orphans()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         for mount in sorted(mounts(), reverse=True):
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
         for bridge in bridges:
@@ -155,12 +164,26 @@ def stop() -> bool:
     return number is not None
 
 
-def zombie(number: int) -> bool:
-    """Whether it ended and only waits for its parent to ask."""
+def ended(pid_file: Path) -> bool:
+    """Whether the process that a pid file names is gone, or only waits for its parent to ask."""
     try:
+        number = int(pid_file.read_text())
         return Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].startswith("Z")
-    except OSError:
+    except (OSError, ValueError):
         return True
+
+
+def orphans() -> Iterator[int]:
+    """What a killed engine leaves running: its containers' processes, then containerd's shims that hold them."""
+    shims = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(f"{EXEC_ROOT}/") in (process / "cmdline").read_bytes():
+                shims.append(process)
+    for shim in shims:
+        with contextlib.suppress(OSError):
+            yield from map(int, (shim / "task" / shim.name / "children").read_text().split())
+        yield int(shim.name)
 
 
 def mounts() -> Iterator[str]:
