@@ -188,7 +188,7 @@ class Shop:
                 return 200, f"{self.on.service} {self.on.version}\n"
             case "/version":
                 about = {"service": self.on.service, "version": self.on.version, "host": socket.gethostname()}
-                return 200, json.dumps(about | {"pid": os.getpid(), "uptime": round(time.monotonic() - STARTED, 3)})
+                return 200, json.dumps(about | {"busy": self.busy, "uptime": round(time.monotonic() - STARTED, 3)})
             case "/slow":
                 await asyncio.sleep(request.number("ms", 1000) / 1000)
                 return 200, f"slept, {self.on.version}\n"
