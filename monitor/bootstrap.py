@@ -16,6 +16,7 @@ from monitor.errors import UsageError
 if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from collections.abc import Callable
 
+    from monitor.adapters.docker.engine import DockerEngine
     from monitor.adapters.locks import FileLocks
     from monitor.adapters.notify.messages import Messages
     from monitor.adapters.secrets import FileSecrets
@@ -62,6 +63,12 @@ class App:
         from monitor.config.compile import service_specs  # noqa: PLC0415
 
         return service_specs(self.config)
+
+    @cached_property
+    def engine(self) -> DockerEngine:
+        from monitor.adapters.docker.engine import DockerEngine  # noqa: PLC0415
+
+        return DockerEngine()
 
     @cached_property
     def store(self) -> SqliteDeployStore:

@@ -126,3 +126,12 @@ class PullProgress:
     status: str
     current: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStats:
+    """What a container uses: bytes without reclaimable cache, their limit (the host's memory without one), CPU time."""
+
+    memory: int
+    memory_limit: int
+    cpu_seconds: float

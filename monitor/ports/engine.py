@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from monitor.domain.containers import Container, ContainerSpec, EngineEvent, EngineInfo, Image, PullProgress
+from monitor.domain.containers import (
+    Container,
+    ContainerSpec,
+    ContainerStats,
+    EngineEvent,
+    EngineInfo,
+    Image,
+    PullProgress,
+)
+
+
+class LogLines(Iterator[bytes], Protocol):
+    """Log lines; `close` from any thread ends them."""
+
+    def close(self) -> None: ...
 
 
 class Engine(Protocol):
@@ -58,6 +72,10 @@ class Engine(Protocol):
         """All containers, running or not, that carry these labels; an empty value matches any."""
         ...
 
+    def stats(self, ref: str) -> ContainerStats | None:
+        """What it uses now, counted since its start; None when it does not run."""
+        ...
+
     def logs(
         self,
         ref: str,
@@ -67,8 +85,11 @@ class Engine(Protocol):
         until: float | None = None,
         follow: bool = False,
         timestamps: bool = False,
-    ) -> Iterator[bytes]:
-        """Lines of stdout and stderr, oldest first, without their line ends."""
+    ) -> LogLines:
+        """Lines of stdout and stderr, oldest first, without their line ends. Raises NotFound.
+
+        A line of more than 1 MiB loses what it has beyond that. With `timestamps`, each begins with an RFC 3339 time.
+        """
         ...  # fmt: skip
 
     def exec(self, ref: str, command: tuple[str, ...], *, user: str | None = None) -> tuple[int, bytes]:
@@ -80,7 +101,10 @@ class Engine(Protocol):
         ...
 
     def events(self, *, since: float | None, labels: Mapping[str, str]) -> Iterator[EngineEvent]:
-        """Container events until the stream breaks or `close_events` is called; its end says nothing about why."""
+        """Container events until the stream breaks or `close_events` is called; its end says nothing about why.
+
+        The stream is open when this returns: whatever happens from then on will be in it.
+        """
         ...
 
     def close_events(self) -> None: ...
@@ -89,10 +113,17 @@ class Engine(Protocol):
         """Make a network unless it is there; an internal one has no way out, and no say in published ports."""
         ...
 
-    def remove_network(self, name: str) -> None: ...
+    def remove_network(self, name: str) -> None:
+        """One that is gone is no error."""
+        ...
 
-    def connect(self, network: str, ref: str, aliases: tuple[str, ...]) -> None: ...
+    def connect(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
+        """Join a network under these names; one that has joined already only gets the names it lacks."""
+        ...
 
     def realias(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
-        """Give a connected container other names on the network, keeping its address."""
+        """Give a connected container other names on the network, by joining it anew.
+
+        It keeps its address where the network's subnet was chosen by whoever made it.
+        """
         ...

@@ -1,0 +1,122 @@
+"""Connections to the engine: which one, which version of its API, how long to wait."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+from urllib.parse import quote
+
+import docker
+import docker.errors
+import requests
+from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.context import ContextAPI
+from docker.transport import UnixHTTPAdapter
+from docker.utils import kwargs_from_env, version_lt
+
+from monitor.adapters.docker.translate import border
+from monitor.errors import UsageError
+
+CONNECT_TIMEOUT = 10.0
+_POOL_SIZE = 16
+
+
+class _OnePool(UnixHTTPAdapter):  # type: ignore[misc]  # the SDK has no type hints
+    """The SDK keeps a connection pool for every URL and closes the oldest, maybe under another thread's feet."""
+
+    def get_connection(self, _url: str, proxies: Any = None) -> Any:
+        return super().get_connection("http+docker://localhost", proxies)
+
+
+class Connection:
+    """Makes API clients. The engine is looked for at first use, and again until it answers.
+
+    Args:
+        url: the engine's address; None obeys DOCKER_HOST, DOCKER_CONTEXT and Docker's own config, in that order.
+        timeout: seconds to wait for an answer; streams are exempt.
+    """
+
+    def __init__(self, url: str | None, *, timeout: float) -> None:
+        self._options = _endpoint(url)
+        self.url: str = self._options.get("base_url") or "unix:///var/run/docker.sock"
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._client: docker.APIClient | None = None
+
+    @property
+    def client(self) -> docker.APIClient:
+        """The shared client; safe to use from several threads. Raises EngineUnreachable."""
+        with self._lock:
+            if self._client is None:
+                self._client = self.connect()
+            return self._client
+
+    def connect(self) -> docker.APIClient:
+        """A new client with connections of its own, speaking the newest API that both sides know."""
+        with border("connecting", engine=self.url):
+            client = self._make(DEFAULT_DOCKER_API_VERSION)
+            version = client.version(api_version=False)
+            spoken = str(version["ApiVersion"])
+            if version_lt(spoken, DEFAULT_DOCKER_API_VERSION):
+                client.close()
+                client = self._make(spoken)
+            return client
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+
+    def _make(self, version: str) -> docker.APIClient:
+        client = docker.APIClient(version=version, timeout=self.timeout, **self._options)
+        client.trust_env = False  # no proxy, no .netrc: the engine is addressed as told
+        if self.url.startswith(("unix://", "http+unix://")):
+            address = "http+unix://" + self.url.partition("://")[2]
+            client.mount("http+docker://", _OnePool(address, self.timeout, max_pool_size=_POOL_SIZE))
+        return client
+
+
+def request(
+    client: docker.APIClient,
+    method: str,
+    path: str,
+    *,
+    params: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+    read_timeout: float | None,
+) -> requests.Response:
+    """A streaming call that the SDK has no suitable method for. Raises what the SDK raises."""
+    response: requests.Response = client.request(
+        method,
+        f"{client.base_url}/v{client.api_version}{quote(path)}",
+        params=params,
+        headers=headers,
+        stream=True,
+        timeout=(CONNECT_TIMEOUT, read_timeout),
+    )
+    try:
+        response.raise_for_status()
+    except requests.HTTPError as error:
+        docker.errors.create_api_error_from_http_exception(error)
+    return response
+
+
+def _endpoint(url: str | None) -> dict[str, Any]:
+    """Where the engine is, by the docker command's own order of precedence."""
+    try:
+        options: dict[str, Any] = kwargs_from_env()
+        if url is not None:
+            return {**options, "base_url": url}
+        if options.get("base_url"):
+            return options
+        context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
+    except docker.errors.DockerException as error:
+        raise UsageError(f"Docker's own settings: {error}", hint="look at: docker context ls") from error
+    if context is None or context.name == "default":
+        return options
+    options = {"base_url": context.Host}
+    if context.TLSConfig is not None:
+        options["tls"] = context.TLSConfig
+    return options

@@ -1,0 +1,250 @@
+"""The Engine port, on a real Docker engine. Each call is one story: ask, read, translate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, TypeVar
+
+import docker.errors
+from docker.utils import version_gte
+
+from monitor.adapters.docker import read
+from monitor.adapters.docker.client import Connection, request
+from monitor.adapters.docker.create import create_arguments, restart_policy
+from monitor.adapters.docker.events import EventStreams, label_filter
+from monitor.adapters.docker.logs import Demultiplexer, LogStream
+from monitor.adapters.docker.networks import Networks
+from monitor.adapters.docker.pull import pull
+from monitor.adapters.docker.translate import border, translate
+from monitor.domain.containers import (
+    Container,
+    ContainerSpec,
+    ContainerStats,
+    EngineEvent,
+    EngineInfo,
+    Image,
+    PullProgress,
+)
+from monitor.errors import Conflict, NotFound
+
+_INSPECTORS = 8
+_ONE_SHOT_SINCE = "1.41"
+
+Found = TypeVar("Found")
+
+
+class DockerEngine:
+    """Fulfils ports.engine.Engine.
+
+    Args:
+        url: the engine's address; None obeys DOCKER_HOST, DOCKER_CONTEXT and Docker's own config.
+        timeout: seconds to wait for an answer. Log, event and exec streams are exempt; a pull may be silent for
+            five minutes; a stop is given its own time-out on top.
+    """
+
+    def __init__(self, url: str | None = None, *, timeout: float = 60.0) -> None:
+        self._connection = Connection(url, timeout=timeout)
+        self._events = EventStreams(self._connection.connect)
+        self._networks = Networks(self._connection)
+
+    @property
+    def url(self) -> str:
+        return self._connection.url
+
+    def close(self) -> None:
+        self._events.close()
+        self._connection.close()
+
+    def _doing(self, what: str) -> AbstractContextManager[None]:
+        return border(what, engine=self.url)
+
+    # --- the engine and its images ---
+
+    def info(self) -> EngineInfo:
+        with self._doing("asking the engine"):
+            client = self._connection.client
+            return read.engine_info(client.info(), client.version())
+
+    def pull(self, reference: str, progress: Callable[[PullProgress], None] | None = None) -> Image:
+        pinned = pull(self._connection.client, reference, progress, engine=self.url)
+        image = self.image(pinned) or self.image(reference)
+        if image is None:
+            raise NotFound(f"image {reference} was pulled, and somebody removed it at once")
+        return read.pinned_first(image, pinned)
+
+    def image(self, reference: str) -> Image | None:
+        with self._doing(f"looking at image {reference}"):
+            try:
+                return read.image(self._connection.client.inspect_image(reference))
+            except docker.errors.NotFound:
+                return None
+
+    def images(self, repository: str) -> list[Image]:
+        with self._doing(f"listing images of {repository}"):
+            found = self._connection.client.images(name=repository, quiet=True)
+        return self._each(self.image, sorted(set(found)))
+
+    def remove_image(self, reference: str) -> None:
+        with self._doing(f"removing image {reference}"):
+            client = self._connection.client
+            image = read.image(client.inspect_image(reference))
+            users = client.containers(all=True, filters={"ancestor": image.id})
+            names = [user["Names"][0].lstrip("/") for user in users if user["ImageID"] == image.id]
+            if names:
+                raise Conflict(f"removing image {reference}: {', '.join(sorted(names))} was made from it")
+            for name in read.names_to_remove(image, reference):
+                try:
+                    client.remove_image(name)
+                except docker.errors.NotFound:
+                    continue  # its last tag took it along
+
+    # --- containers ---
+
+    def create(self, spec: ContainerSpec) -> Container:
+        with self._doing(f"creating {spec.name}"):
+            client = self._connection.client
+            made = client.create_container(**create_arguments(client, spec))
+            return read.container(client.inspect_container(made["Id"]))
+
+    def start(self, ref: str) -> None:
+        with self._doing(f"starting {ref}"):
+            self._connection.client.start(ref)
+
+    def stop(self, ref: str, timeout: float) -> None:
+        with self._doing(f"stopping {ref}"):
+            try:
+                self._connection.client.stop(ref, timeout=max(0, round(timeout)))
+            except docker.errors.NotFound:
+                return
+
+    def restart(self, ref: str, timeout: float) -> None:
+        with self._doing(f"restarting {ref}"):
+            self._connection.client.restart(ref, timeout=max(0, round(timeout)))
+
+    def kill(self, ref: str, signal: str = "SIGKILL") -> None:
+        with self._doing(f"sending {signal} to {ref}"):
+            self._connection.client.kill(ref, signal)
+
+    def remove(self, ref: str) -> None:
+        with self._doing(f"removing {ref}"):
+            try:
+                self._connection.client.remove_container(ref, force=True, v=True)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                if "is already in progress" not in str(error.explanation):
+                    raise
+
+    def rename(self, ref: str, name: str) -> None:
+        with self._doing(f"renaming {ref} to {name}"):
+            self._connection.client.rename(ref, name)
+
+    def set_restart_policy(self, ref: str, policy: str) -> None:
+        with self._doing(f"setting the restart policy of {ref}"):
+            self._connection.client.update_container(ref, restart_policy=restart_policy(policy))
+
+    def inspect(self, ref: str) -> Container | None:
+        with self._doing(f"looking at {ref}"):
+            try:
+                return read.container(self._connection.client.inspect_container(ref))
+            except docker.errors.NotFound:
+                return None
+
+    def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        with self._doing("listing containers"):
+            found = self._connection.client.containers(all=True, filters={"label": label_filter(labels)})
+        return self._each(self.inspect, [one["Id"] for one in found])
+
+    def stats(self, ref: str) -> ContainerStats | None:
+        with self._doing(f"measuring {ref}"):
+            client = self._connection.client
+            one_shot = {"one_shot": True} if _at_least(client, _ONE_SHOT_SINCE) else {}
+            try:
+                return read.stats(client.stats(ref, stream=False, **one_shot))
+            except docker.errors.NotFound:
+                return None
+
+    # --- what goes on inside ---
+
+    def logs(
+        self,
+        ref: str,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        follow: bool = False,
+        timestamps: bool = False,
+    ) -> LogStream:
+        doing = f"reading the log of {ref}"
+        params: dict[str, Any] = {"stdout": 1, "stderr": 1, "follow": int(follow), "timestamps": int(timestamps)}
+        params["tail"] = "all" if tail is None else tail
+        if since is not None:
+            params["since"] = f"{since:.9f}"
+        if until is not None:
+            params["until"] = f"{until:.9f}"
+        with self._doing(doing):
+            client = self._connection.client
+            terminal = client.inspect_container(ref)["Config"]["Tty"]
+            response = request(
+                client,
+                "GET",
+                f"/containers/{ref}/logs",
+                params=params,
+                read_timeout=None if follow else self._connection.timeout,
+            )
+        demultiplexer = Demultiplexer(framed=not terminal, timestamps=timestamps)
+        return LogStream(response, demultiplexer, partial(translate, doing=doing, engine=self.url))
+
+    def exec(self, ref: str, command: tuple[str, ...], *, user: str | None = None) -> tuple[int, bytes]:
+        with self._doing(f"running {command[0]} in {ref}"):
+            client = self._connection.client
+            made = client.exec_create(ref, list(command), user=user or "")
+            output: bytes = client.exec_start(made["Id"])
+            return client.exec_inspect(made["Id"])["ExitCode"], output
+
+    def top(self, ref: str) -> list[str]:
+        with self._doing(f"listing the processes of {ref}"):
+            answer = self._connection.client.top(ref)
+        return ["  ".join(row) for row in (answer["Titles"], *(answer["Processes"] or ()))]
+
+    def events(self, *, since: float | None, labels: Mapping[str, str]) -> Iterator[EngineEvent]:
+        with self._doing("opening the event stream"):
+            return self._events.open(since, labels)
+
+    def close_events(self) -> None:
+        self._events.close()
+
+    # --- networks ---
+
+    def ensure_network(self, name: str, labels: Mapping[str, str], *, internal: bool = False) -> None:
+        with self._doing(f"making network {name}"):
+            self._networks.ensure(name, labels, internal=internal)
+
+    def remove_network(self, name: str) -> None:
+        with self._doing(f"removing network {name}"):
+            self._networks.remove(name)
+
+    def connect(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
+        with self._doing(f"connecting {ref} to network {network}"):
+            self._networks.connect(network, ref, aliases)
+
+    def realias(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
+        with self._doing(f"renaming {ref} on network {network}"):
+            self._networks.realias(network, ref, aliases)
+
+    def _each(self, look: Callable[[str], Found | None], names: Sequence[str]) -> list[Found]:
+        """`look` at each, several at a time; what vanished meanwhile is left out."""
+        if len(names) <= 1:
+            found = [look(name) for name in names]
+        else:
+            with ThreadPoolExecutor(min(_INSPECTORS, len(names)), "bgmon-inspect") as pool:
+                found = list(pool.map(look, names))
+        return [one for one in found if one is not None]
+
+
+def _at_least(client: Any, version: str) -> bool:
+    return bool(version_gte(client.api_version, version))

@@ -1,0 +1,137 @@
+"""Log lines out of the engine's stream.
+
+Without a terminal, the engine sends frames: a byte for the stream (1 stdout, 2 stderr), three zero bytes, the length as
+four bytes, big-endian, then that many bytes (Docker Engine API, "Stream format" of container attach). A frame is one
+message of the log driver, which cuts lines after 16 KiB: such a piece has no line end, and with timestamps every
+piece brings its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import requests
+from docker.types import CancellableStream
+
+MAX_LINE = 1024 * 1024
+_HEADER = struct.Struct(">BxxxL")
+
+
+class Lines:
+    """Puts one stream's pieces together to lines of at most MAX_LINE bytes; what a line has beyond that is dropped."""
+
+    def __init__(self) -> None:
+        self._part = bytearray()
+        self.open = False  # inside a line
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        *ended, rest = data.split(b"\n")
+        for piece in ended:
+            self._add(piece)
+            yield self._take()
+        if rest:
+            self.open = True
+            self._add(rest)
+
+    def rest(self) -> Iterator[bytes]:
+        """The last line, which has no end."""
+        if self.open:
+            yield self._take()
+
+    def _add(self, piece: bytes) -> None:
+        self._part += piece[: MAX_LINE - len(self._part)]
+
+    def _take(self) -> bytes:
+        line = bytes(self._part).removesuffix(b"\r")
+        self._part.clear()
+        self.open = False
+        return line
+
+
+class Demultiplexer:
+    """Frames in, in whatever pieces they come; lines out, each stream's for itself."""
+
+    def __init__(self, *, framed: bool, timestamps: bool) -> None:
+        self._framed = framed
+        self._timestamps = timestamps
+        self._buffer = bytearray()
+        self._streams: dict[int, Lines] = {}
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if not self._framed:
+            yield from self._stream(0).feed(data)
+            return
+        self._buffer += data
+        while len(self._buffer) >= _HEADER.size:
+            stream, length = _HEADER.unpack_from(self._buffer)
+            end = _HEADER.size + length
+            if len(self._buffer) < end:
+                return
+            frame = bytes(self._buffer[_HEADER.size : end])
+            del self._buffer[:end]
+            lines = self._stream(stream)
+            if self._timestamps and lines.open:
+                frame = frame.partition(b" ")[2]
+            yield from lines.feed(frame)
+
+    def rest(self) -> Iterator[bytes]:
+        for lines in self._streams.values():
+            yield from lines.rest()
+
+    def _stream(self, number: int) -> Lines:
+        return self._streams.setdefault(number, Lines())
+
+
+class LogStream:
+    """An iterator of lines that another thread may `close`, which ends it quietly."""
+
+    def __init__(
+        self,
+        response: requests.Response,
+        demultiplexer: Demultiplexer,
+        translate: Callable[[Exception], Exception],
+    ) -> None:
+        self._response = response
+        self._chunks = response.iter_content(None)
+        self._demultiplexer = demultiplexer
+        self._translate = translate
+        self._ready: deque[bytes] = deque()
+        self._closed = threading.Event()
+        self._ended = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        while not self._ready and not self._ended:
+            self._read()
+        if self._ready and not self._closed.is_set():
+            return self._ready.popleft()
+        raise StopIteration
+
+    def close(self) -> None:
+        self._closed.set()
+        # The reader hangs in recv: shutting the socket down wakes it, closing the response alone would not.
+        with contextlib.suppress(Exception):
+            CancellableStream(iter(()), self._response).close()
+        self._ended = True
+
+    def _read(self) -> None:
+        try:
+            chunk = next(self._chunks, None)
+        except Exception as error:
+            self._ended = True
+            self._response.close()
+            if not self._closed.is_set():
+                raise self._translate(error) from error
+            return
+        if chunk is None:
+            self._ended = True
+            self._ready.extend(self._demultiplexer.rest())
+            self._response.close()
+        else:
+            self._ready.extend(self._demultiplexer.feed(chunk))
