@@ -1,8 +1,8 @@
 # ruff: noqa: E501, PLR0911 - prose, and a chain of cases
 """Writes docs/configuration.md from the schema: every key of bgmon.yml, its type, default and meaning.
 
-    python -m tools.config_docs           rewrite the page
-    python -m tools.config_docs --check   exit 1 when it is not up to date
+python -m tools.config_docs           rewrite the page
+python -m tools.config_docs --check   exit 1 when it is not up to date
 """
 
 from __future__ import annotations

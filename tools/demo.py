@@ -12,6 +12,7 @@ import sys
 import time
 
 import docker
+from docker.models.containers import Container
 from rich.console import Console
 
 from tools import engine, images
@@ -47,20 +48,71 @@ def rollback(stage: Stage) -> Outcome:
 
 
 def kill(stage: Stage) -> Outcome:
+    crash(stage)
+    return True, "its clients waited for the restart, and none saw an error"
+
+
+def crash(stage: Stage) -> None:
     """From inside, as a crash is; `docker kill` would count as a person's stop."""
     container = stage.container()
     started = container.attrs["State"]["StartedAt"]
     stage.console.print(f"  [bold]$ docker exec {container.name} pkill -KILL python3[/]")
     container.exec_run(["pkill", "-KILL", "python3"])
-    deadline = time.monotonic() + 20
+    running_again(container, started)
+
+
+def running_again(container: Container, started: str) -> None:
+    """Raises RuntimeError when the container is not started anew in time."""
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         container.reload()
         state = container.attrs["State"]
         if state["Running"] and state["StartedAt"] != started:
             time.sleep(1.5)  # the load goes on against the new process
-            return True, "its clients waited for the restart, and none saw an error"
+            return
         time.sleep(0.1)
-    return False, "the container did not come back"
+    raise RuntimeError(f"{container.name} did not come back")
+
+
+def killed_while_watched(stage: Stage) -> Outcome:
+    since = len(stage.chat.messages)
+    crash(stage)
+    return stage.told("core", since=since), "restarted, and chat says what killed it"
+
+
+def hung(stage: Stage) -> Outcome:
+    since = len(stage.chat.messages)
+    stage.console.print("  [bold]$ curl -X POST .../hang[/]  [dim](/health answers no more)[/]")
+    stage.post("/hang")
+    return stage.told("core", since=since), "found by its probes and restarted"
+
+
+def out_of_memory(stage: Stage) -> Outcome:
+    since = len(stage.chat.messages)
+    stage.console.print("  [bold]$ curl -X POST .../oom[/]  [dim](its limit is 128 MB)[/]")
+    stage.post("/oom?mb=1024")
+    return stage.told("core", "memory", since=since), "killed by its memory limit, and chat says so"
+
+
+def removed(stage: Stage) -> Outcome:
+    since = len(stage.chat.messages)
+    container = stage.container()
+    stage.console.print(f"  [bold]$ docker rm -f {container.name}[/]")
+    container.remove(force=True)
+    return stage.told("core", since=since) and stage.status("core")[
+        "state"
+    ] == "running", "created again from the record"
+
+
+def crash_loop(stage: Stage) -> Outcome:
+    since = len(stage.chat.messages)
+    before = stage.version()
+    code = stage.bgmon("deploy", "core", "--image", f"{SHOP}:crash-loops")
+    told = stage.told("core", before, since=since, timeout=90)
+    return (
+        code == 0 and told and stage.version() == before,
+        f"passed the bake, then crashed again and again: back to {before}",
+    )
 
 
 def play(stage: Stage) -> None:
@@ -68,9 +120,15 @@ def play(stage: Stage) -> None:
     with Load(stage.port, paths=("/", "/search?q=shoes", "/slow?ms=30")) as stage.load:
         stage.scene("A good release under load", good_release)
         stage.scene("A release that never gets healthy", never_healthy)
-        stage.scene("A release that turns bad after the switch", turns_bad)
+        stage.scene("A release that turns bad after the switch", turns_bad, lossless=False)
         stage.scene("Rollback", rollback)
         stage.scene("The running container is killed", kill)
+        with stage.watchdog():
+            stage.scene("Killed, with the watchdog there", killed_while_watched)
+            stage.scene("Hung", hung)
+            stage.scene("Out of memory", out_of_memory)
+            stage.scene("Removed by hand", removed)
+            stage.scene("A crash loop after a deploy", crash_loop, lossless=False)
     stage.load = None
 
 

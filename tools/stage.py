@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import yaml
 from docker.models.containers import Container
 from rich.console import Console
 from rich.markup import escape
+from rich.panel import Panel
 from rich.table import Table
 
 from monitor.domain.names import LABEL_PROJECT
@@ -49,6 +51,7 @@ class Stage:
     console: Console
     client: docker.DockerClient
     port: int = field(default_factory=free_port)
+    watch_port: int = field(default_factory=free_port)
     rows: list[Row] = field(default_factory=list)
     load: Load | None = None
     chat: Chat = field(default_factory=Chat)
@@ -77,14 +80,63 @@ class Stage:
     def container(self, service: str = "core") -> Container:
         return self.client.containers.get(f"{PROJECT}-{service}-{self.status(service)['color']}")
 
+    def post(self, path: str) -> None:
+        """Ask core for something through the proxy; by POST, which the proxy sends once at most."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        with contextlib.suppress(OSError, http.client.HTTPException):  # it may well die of it
+            connection.request("POST", path)
+            connection.getresponse().read()
+        connection.close()
+
+    @contextlib.contextmanager
+    def watchdog(self) -> Iterator[None]:
+        """`bgmon watch` for the block, ready before it begins."""
+        self.console.print("\n[bold]$ bgmon watch &[/]")
+        with (FOLDER / "watch.log").open("wb") as log:
+            daemon = subprocess.Popen([BGMON, "watch"], cwd=FOLDER, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 30
+            while not self._ready() and time.monotonic() < deadline:
+                if daemon.poll() is not None:
+                    raise RuntimeError(f"bgmon watch ended: {(FOLDER / 'watch.log').read_text()[-2000:]}")
+                time.sleep(0.1)
+            yield
+        finally:
+            daemon.terminate()
+            daemon.wait(timeout=30)
+
+    def _ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.watch_port, timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def told(self, *words: str, since: int, timeout: float = 60.0) -> bool:
+        """Wait for a chat message with these words, and show all that came meanwhile."""
+        found = self.chat.wait(since=since, words=words, timeout=timeout)
+        for message in self.chat.messages[since:]:
+            lines = "\n".join(line for line in (message.title, *message.text.splitlines()) if line.strip())
+            self.console.print(
+                Panel(escape(lines), title="chat", title_align="left", border_style="blue", expand=False)
+            )
+        return found is not None
+
     # --- scenes ---------------------------------------------------------------------------------------------------
 
-    def scene(self, title: str, play: Callable[[Stage], Outcome]) -> None:
-        """Play one scene and count the load's requests meanwhile."""
+    def scene(self, title: str, play: Callable[[Stage], Outcome], *, lossless: bool = True) -> None:
+        """Play one scene and count the load's requests meanwhile; when `lossless`, one that fails spoils it."""
         self.console.print(f"\n[bold cyan]{len(self.rows) + 1}. {title}[/]")
         began = time.monotonic()
         with self.load.tally() if self.load is not None else contextlib.nullcontext() as tally:
-            good, words = play(self)
+            try:
+                good, words = play(self)
+            except (RuntimeError, OSError, ValueError, LookupError, docker.errors.DockerException) as error:
+                good, words = False, str(error) or type(error).__name__
+        good = good and not (lossless and tally is not None and tally.failed)
         row = Row(title, words, good, tally, time.monotonic() - began)
         self.rows.append(row)
         counted = ""
@@ -118,7 +170,7 @@ class Stage:
         config["state"] = {"dir": str(FOLDER / "state")}
         config["proxy"] |= {"image": images.HAPROXY, "listen": [f"127.0.0.1:{self.port}"]}
         config["services"]["search"]["internal"] = f"search.internal:{free_port()}"
-        config["watch"] = {"listen": f"127.0.0.1:{free_port()}"}
+        config["watch"] = {"listen": f"127.0.0.1:{self.watch_port}"}
         config["notify"] = {"urls": [self.chat.url], "group": 0}
         FOLDER.mkdir(parents=True)
         (FOLDER / "bgmon.yml").write_text(yaml.safe_dump(config, sort_keys=False))
