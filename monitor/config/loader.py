@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from monitor.config.schema import Config
 from monitor.config.yamlfile import Document, Path, dotted, parse
@@ -68,7 +68,9 @@ def load_text(text: str, file: str, environ: Mapping[str, str]) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(document, dict(item)) for item in error.errors(include_url=False, include_input=False)]
+        problems = [
+            problem_of(document, dict(item), Config) for item in error.errors(include_url=False, include_input=False)
+        ]
         raise ConfigError([substitution.mask(problem) for problem in problems]) from None
 
 
@@ -109,11 +111,12 @@ class _Substitution:
         return Problem(problem.file, problem.line, problem.key, message)
 
 
-def _problem(document: Document, error: dict[str, Any]) -> Problem:
+def problem_of(document: Document, error: dict[str, Any], model: type[BaseModel]) -> Problem:
+    """One of pydantic's findings about `document`, which should have been a `model`, as a message for people."""
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        message = "unknown key" + _nearest(str(path[-1]), known_keys(path[:-1]))
+        message = "unknown key" + _nearest(str(path[-1]), known_keys(path[:-1], model))
     elif error["type"] == "missing":
         message = "is missing"
     return Problem(document.file, document.line(path), dotted(path), message[:1].lower() + message[1:])
@@ -126,9 +129,9 @@ def _nearest(key: str, known: list[str]) -> str:
     return f"; known here: {', '.join(known)}" if known else ""
 
 
-def known_keys(path: Path) -> list[str]:
-    """The keys that the schema allows at `path`."""
-    schema = Config.model_json_schema()
+def known_keys(path: Path, model: type[BaseModel] = Config) -> list[str]:
+    """The keys that the schema of `model` allows at `path`."""
+    schema = model.model_json_schema()
     definitions = schema.get("$defs", {})
 
     def resolve(node: dict[str, Any]) -> dict[str, Any]:

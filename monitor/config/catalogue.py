@@ -1,0 +1,65 @@
+"""Catalogues: folders of YAML files, the shipped one and a user's that adds to it or replaces files of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from monitor.config.loader import problem_of
+from monitor.config.yamlfile import Document, parse
+from monitor.errors import ConfigError, Problem
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def catalogue_files(*folders: Path) -> list[Path]:
+    """The YAML files of all folders, by name; a file of a later folder stands for one of the same name before it.
+
+    Raises:
+        ConfigError: a folder is none.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError([Problem(str(folder), 0, "", "is no folder")])
+        found |= {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".yml")}
+    return [found[stem] for stem in sorted(found)]
+
+
+def load_catalogue(model: type[M], *folders: Path) -> list[tuple[Document, M]]:
+    """Every file as a `model`, with the document that tells the line of a key.
+
+    Raises:
+        ConfigError: with every problem found in any file: file, line, key, and the nearest valid key.
+    """
+    loaded: list[tuple[Document, M]] = []
+    problems: list[Problem] = []
+    for path in catalogue_files(*folders):
+        try:
+            document = parse(_read(path), str(path))
+            loaded.append((document, model.model_validate({} if document.data is None else document.data)))
+        except ConfigError as error:
+            problems.extend(error.problems)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+            problems.extend(problem_of(document, dict(item), model) for item in details)
+    raise_for(problems)
+    return loaded
+
+
+def raise_for(problems: Sequence[Problem]) -> None:
+    """Raise ConfigError when there are any."""
+    if problems:
+        raise ConfigError(list(problems))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(str(path), 0, "", "is not UTF-8 text")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None

@@ -1,0 +1,91 @@
+"""From bgmon.yml to what the generated files are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from monitor.config.contacts import contacts
+from monitor.config.generate import MuteSection
+from monitor.config.schema import Config
+from monitor.config.service import ServiceSection
+from monitor.domain.requests import DEFAULT_BUCKETS
+from monitor.render.site import MuteTiming, Objective, Site, SiteHost, SiteService
+
+THIS_MACHINE: Final = "localhost"
+_PERCENT: Final = 100.0
+
+
+def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
+    """The site; `texts` are `notify.urls` as they stand in the file (see config.contacts)."""
+    section, notify = config.generate, config.notify
+    spoken, silent = contacts(notify, list(texts)) if texts else ((), ())
+    loki = section.loki.url if section.loki else config.logs.url or "http://127.0.0.1:3100"
+    services = tuple(SiteService(name, _objectives(service)) for name, service in sorted(config.services.items()))
+    return Site(
+        project=config.project,
+        services=services,
+        hosts=_hosts(config),
+        loki_url=loki.rstrip("/"),
+        prometheus_url=section.prometheus.url,
+        alertmanager_url=section.alertmanager.url,
+        grafana_url=section.grafana.url,
+        runbook_base=section.runbooks or "",
+        log_retention=section.retention.logs,
+        metric_retention=section.retention.metrics,
+        notify_by=section.notify_by,
+        group=notify.group,
+        repeat=notify.repeat,
+        contacts=spoken,
+        silent=silent,
+        mutes=tuple(_mute(mute) for mute in section.mute),
+        scrape_scheme="https" if config.watch.tls else "http",
+        scrape_token=config.watch.token is not None,
+    )
+
+
+def _hosts(config: Config) -> tuple[SiteHost, ...]:
+    port = config.watch.address[1]
+    peers = {peer.name: peer.url for peer in config.watch.peers}
+    hosts: list[SiteHost] = []
+    for number, name in enumerate(config.hosts or (THIS_MACHINE,)):
+        ssh = config.hosts[name].ssh if config.hosts else None
+        if name in config.generate.targets:
+            target = config.generate.targets[name]
+        elif number == 0:  # the stack runs beside its daemon
+            address = config.watch.address[0]
+            target = f"{'127.0.0.1' if address in ('0.0.0.0', '::', 'localhost') else address}:{port}"  # noqa: S104
+        elif name in peers:
+            parts = urlsplit(peers[name])
+            target = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        else:
+            target = f"{urlsplit(ssh if ssh and '://' in ssh else f'ssh://{ssh or name}').hostname}:{port}"
+        hosts.append(SiteHost(name, target))
+    return tuple(hosts)
+
+
+def _objectives(service: ServiceSection) -> tuple[Objective, ...]:
+    made: list[Objective] = []
+    slo = service.slo
+    if slo.availability is not None:
+        made.append(Objective("availability", round(slo.availability / _PERCENT, 9)))
+    if slo.latency is not None:
+        bounds = service.logs.buckets or (*DEFAULT_BUCKETS, slo.latency.threshold)
+        # Without a bucket at the threshold the next lower one judges: too strict rather than too kind.
+        fitting = [bound for bound in bounds if bound <= slo.latency.threshold]
+        made.append(Objective("latency", round(slo.latency.target / _PERCENT, 9), max(fitting, default=min(bounds))))
+    return tuple(made)
+
+
+def _mute(section: MuteSection) -> MuteTiming:
+    times: list[tuple[str, str]] = []
+    for item in section.times:
+        start, _, end = item.partition("-")
+        if start < end:
+            times.append((start, end))
+        else:  # over midnight, as two spans; neither Grafana nor Alertmanager takes one
+            times.append((start, "24:00"))
+            if end != "00:00":
+                times.append(("00:00", end))
+    return MuteTiming(section.name, section.severities, tuple(times), section.weekdays, section.location)
