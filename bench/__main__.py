@@ -13,12 +13,15 @@ import time
 import traceback
 from pathlib import Path
 
+from bench import report
+
 
 def names() -> list[str]:
     """Benchmarks in this folder; `swap` first, since the others lean on nothing it leaves."""
     found = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
     return sorted(
-        (name for name in found if name not in ("common", "__main__")), key=lambda name: (name != "swap", name)
+        (name for name in found if name not in ("common", "__main__", "report")),
+        key=lambda name: (name != "swap", name),
     )
 
 
@@ -40,6 +43,7 @@ def main(wanted: list[str]) -> int:
             traceback.print_exc()
             failures.append(f"{name}: did not finish")
         print(f"({name} took {time.monotonic() - began:.0f} s)", flush=True)
+    report.write()
     for failure in failures:
         print(f"bound broken: {failure}", file=sys.stderr)
     return 1 if failures else 0
