@@ -94,7 +94,8 @@ class HistoryCollector(Collector):
         self._alerts = alerts
 
     def collect(self) -> Iterator[Metric]:
-        known = set(self._deploys.services())
+        # A service that is new may have nothing but failed deploys; one that was removed takes its series along.
+        known = {*self._deploys.services(), *(record.service for record in self._deploys.deploys(limit=200))}
         for name, text, label in (
             (names.METRIC_DEPLOYS, "Deploys that ended, by result.", "result"),
             (names.METRIC_RESTARTS, "Restarts and other acts of healing, by reason.", "reason"),
@@ -102,7 +103,7 @@ class HistoryCollector(Collector):
         ):
             family = CounterMetricFamily(name, text, labels=["service", label])
             for labels, value in self._totals.of(name).items():
-                if labels[0] in known:  # a service that was removed takes its series along
+                if labels[0] in known:
                     family.add_metric(labels, value)
             yield family
         yield from self._last_deploys(sorted(known))

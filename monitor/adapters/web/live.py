@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 EVERY: Final = 2.0
 LOOK_EVERY: Final = 10.0
 MOST: Final = 100
+COST: Final = 20  # rendering takes a twentieth of the time at most, however many services there are
 
 
 class Live:
@@ -65,6 +66,7 @@ class Live:
         loop = asyncio.get_running_loop()
         last, looked_at, known = "", 0.0, set(self._queues)
         while self._queues:
+            begun = loop.time()
             try:
                 html, at = await self._render()
             except Exception:
@@ -85,7 +87,7 @@ class Live:
                         _put(queue, _event("look", {"at": at}))
                     looked_at = loop.time()
             known = set(self._queues)
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(max(self._every, COST * (loop.time() - begun)))
 
 
 def _event(name: str, data: dict[str, str]) -> str:

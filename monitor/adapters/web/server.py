@@ -7,10 +7,11 @@ import re
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from monitor.adapters.prometheus import CONTENT_TYPE, Exposition
@@ -75,6 +76,7 @@ class AiohttpServer:
         self._live = Live(self._fragment, every=refresh)
         self._runner: web.AppRunner | None = None
         self._snapshot: tuple[float, StatusSnapshot] | None = None
+        self._json: tuple[StatusSnapshot, bytes] | None = None
         self._looking = asyncio.Lock()
 
     @property
@@ -152,7 +154,9 @@ class AiohttpServer:
         except BgmonError as error:
             return web.Response(status=503, text=f"{error}\n")
         html = await asyncio.to_thread(page.render_page, snapshot, self._views())
-        return web.Response(text=html, content_type="text/html", charset="utf-8")
+        response = web.Response(text=html, content_type="text/html", charset="utf-8")
+        response.enable_compression()
+        return response
 
     async def _fragment(self) -> tuple[str, str]:
         try:
@@ -185,9 +189,14 @@ class AiohttpServer:
     async def _status(self, request: web.Request) -> web.Response:
         del request
         try:
-            return web.json_response(asdict(await self._look()))
+            snapshot = await self._look()
         except BgmonError as error:
             return _problem(503, str(error))
+        if self._json is None or self._json[0] is not snapshot:
+            self._json = (snapshot, await asyncio.to_thread(msgspec.json.encode, snapshot))
+        response = web.Response(body=self._json[1], content_type="application/json", zlib_executor_size=64 * 1024)
+        response.enable_compression()
+        return response
 
     async def _incidents(self, request: web.Request) -> web.Response:
         service = request.query.get("service") or None
@@ -198,11 +207,11 @@ class AiohttpServer:
             found = await asyncio.to_thread(self._source.incidents, service=service, limit=int(text))
         except BgmonError as error:
             return _problem(503, str(error))
-        return web.json_response({"incidents": [asdict(incident) for incident in found]})
+        return web.Response(body=msgspec.json.encode({"incidents": found}), content_type="application/json")
 
     async def _peer_list(self, request: web.Request) -> web.Response:
         del request
-        return web.json_response({"peers": [asdict(view) for view in self._views()]})
+        return web.Response(body=msgspec.json.encode({"peers": self._views()}), content_type="application/json")
 
 
 _NOTHING: Final = StatusSnapshot(project="", host="", at=0.0, engine_up=False, proxy_up=False)
