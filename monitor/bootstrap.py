@@ -23,10 +23,15 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.adapters.state.alerts import SqliteAlertStore
     from monitor.adapters.state.db import Database
     from monitor.adapters.state.deploys import SqliteDeployStore
+    from monitor.adapters.state.totals import SqliteTotals
+    from monitor.adapters.state.watch import SqliteWatchStore
     from monitor.config.schema import Config
     from monitor.domain.spec import ServiceSpec
     from monitor.services.alerting.runner import Alerting
     from monitor.services.deploy.parts import Emit, Parts
+    from monitor.services.watchdog.daemon import Daemon
+    from monitor.services.watchdog.once import Round
+    from monitor.services.watchdog.view import StatusView
 
 
 class App:
@@ -69,6 +74,13 @@ class App:
         from monitor.adapters.docker.engine import DockerEngine  # noqa: PLC0415
 
         return DockerEngine()
+
+    def close(self) -> None:
+        """Let go of the engine and the state file, where they were used."""
+        used = vars(self)  # where cached_property keeps what was asked for
+        for name in ("engine", "database"):
+            if name in used:
+                used[name].close()
 
     @cached_property
     def store(self) -> SqliteDeployStore:
@@ -124,6 +136,35 @@ class App:
             SystemClock(),
             deadline=section.deadline,
         )
+
+    @cached_property
+    def watch_store(self) -> SqliteWatchStore:
+        from monitor.adapters.state.watch import SqliteWatchStore  # noqa: PLC0415
+
+        return SqliteWatchStore(self.database)
+
+    @cached_property
+    def totals(self) -> SqliteTotals:
+        from monitor.adapters.state.totals import SqliteTotals  # noqa: PLC0415
+
+        return SqliteTotals(self.database)
+
+    def watch_daemon(self) -> Daemon:
+        """Raises StateError without a usable state file."""
+        from monitor.bootstrap_watch import make_daemon  # noqa: PLC0415
+
+        return make_daemon(self)
+
+    def watch_round(self) -> Round:
+        from monitor.bootstrap_watch import make_round  # noqa: PLC0415
+
+        return make_round(self)
+
+    def status_view(self) -> StatusView:
+        """The picture that the last daemon left in the state file."""
+        from monitor.bootstrap_watch import make_view  # noqa: PLC0415
+
+        return make_view(self)
 
     def parts(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False) -> Parts:
         """Everything that deploys are made of; `emit` is told what happens."""

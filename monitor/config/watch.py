@@ -41,6 +41,14 @@ class WatchSection(Model):
     """Certificate for HTTPS."""
     reconcile: Duration = 30.0
     """How often everything is looked at again without any event."""
+    host_budget: int | None = Field(default=None, ge=1)
+    """Acts of healing per 10 minutes for all services together; the default is two a service, ten at least."""
+    log_lines: int = Field(default=20, ge=0, le=1000)
+    """Last log lines kept with an incident, secrets masked."""
+    retention: Duration = Field(default=30 * 86400.0, ge=3600.0)
+    """How long incidents and the history of probes are kept."""
+    max_probes: int = Field(default=256, ge=1, le=10_000)
+    """Probes under way at once."""
     heartbeat: SecretStr | None = None
     """A URL that is fetched every `heartbeat_interval` while all is well: a dead man's switch elsewhere."""
     heartbeat_interval: Duration = Field(default=60.0, ge=1.0)

@@ -27,7 +27,8 @@ def life_of(container: Container) -> str:
 def dead(turn: Turn, container: Container) -> bool:
     """Created but not started, exited, or dead. Whether it is for the caller to heal it."""
     intent = _since_start(turn.facts.intent, container)
-    if intent is not None and container.state == "exited" and explains(intent, container.finished_at):
+    wished = intent is not None and (intent.certain or explains(intent, container.finished_at))
+    if intent is not None and wished and container.state == "exited":
         _settle_or_stop(turn, intent.at)
         return False
     if _left_alone_by_docker(turn, container):
@@ -85,7 +86,7 @@ def count_deaths(turn: Turn, container: Container, *, quietly: bool = False) -> 
 def _uncounted(turn: Turn, container: Container) -> list[Death]:
     facts, watch = turn.facts, turn.watch
     life = life_of(container)
-    deaths = [death for death in facts.deaths if not explains(facts.intent, death.at)]
+    deaths = [death for death in facts.deaths if not _wished(death, facts.intent, container)]
     if watch.ended is not None:
         ended = watch.ended
         deaths = [death for death in deaths if abs(death.at - ended) > _SAME_DEATH]
@@ -100,12 +101,20 @@ def _uncounted(turn: Turn, container: Container) -> list[Death]:
     return deaths
 
 
+def _wished(death: Death, intent: Intent | None, container: Container) -> bool:
+    """Whether a person wanted this death; a wish from before the life that ended does not count."""
+    started = container.started_at or 0.0
+    older = intent is not None and intent.at < started <= death.at
+    return explains(intent, death.at) and not older
+
+
 def _lost_sight(turn: Turn, container: Container) -> bool:
     """Whether it runs in another life than the one we knew, and nobody told us how that one ended."""
     watch, intent = turn.watch, turn.facts.intent
-    known, _, _ = watch.life.partition("@")
+    known, _, started = watch.life.partition("@")
     other = bool(known) and container.id.startswith(known) and watch.life != life_of(container)
-    return other and watch.ended is None and not watch.expected and intent is None
+    wished = intent is not None and intent.at >= float(started)
+    return other and watch.ended is None and not watch.expected and not wished
 
 
 def _blame(turn: Turn, container: Container, death: Death) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from monitor.domain.containers import EngineEvent
 
 SETTLE: Final = 2.0
-# A signal that a process may outlive says little about a death much later; `stop` itself is certain.
+# A signal that a process may outlive says little about a death much later.
 _KILL_EXPLAINS: Final = 60.0
 _OWN_SLACK: Final = 0.25  # the engine writes an event down a moment after the call that caused it has returned
 
@@ -58,13 +58,11 @@ def _covers(span: Span, event: EngineEvent) -> bool:
 
 
 def explains(intent: Intent | None, died_at: float | None) -> bool:
-    """Whether a death at `died_at` is what the person wanted."""
-    if intent is None:
-        return False
-    if intent.certain:
-        return True
-    # The kill is written down after the signal went out, so that the death may be a moment older.
-    return died_at is not None and -SETTLE <= died_at - intent.at <= _KILL_EXPLAINS
+    """Whether a death at `died_at` is what the person wanted.
+
+    A `kill` is written down after the signal went out, and `stop` after the death, so the death may be a moment older.
+    """
+    return intent is not None and died_at is not None and -SETTLE <= died_at - intent.at <= _KILL_EXPLAINS
 
 
 def merged(old: Intent | None, new: Intent | None) -> Intent | None:

@@ -110,7 +110,7 @@ def _running(turn: Turn, container: Container) -> None:
         return
     verdict = turn.facts.verdict
     if verdict is None:
-        turn.wake_at((container.started_at or turn.now) + turn.facts.health.start)
+        turn.wake_at(_started(turn, container) + turn.facts.health.start)
     elif verdict.ok:
         _good(turn)
     else:
@@ -180,7 +180,7 @@ def _strain(turn: Turn) -> None:
 def _lost(turn: Turn, container: Container, detail: str) -> None:
     """It runs, and its health is gone."""
     watch, now = turn.watch, turn.now
-    started = container.started_at or now
+    started = _started(turn, container)
     new = watch.state in ("starting", "crash-looping") and watch.good_since is None
     if new and now < started + turn.facts.health.start:
         turn.wake_at(started + turn.facts.health.start)
@@ -194,6 +194,10 @@ def _lost(turn: Turn, container: Container, detail: str) -> None:
         turn.hold_back()
         turn.fire("unhealthy", "page", f"{watch.service} is not healthy: {detail}")
     turn.heal("restart", detail)
+
+
+def _started(turn: Turn, container: Container) -> float:
+    return turn.now if container.started_at is None else container.started_at
 
 
 # -- down --

@@ -41,7 +41,7 @@ def by_engine(container: Container, policy: HealthPolicy, now: float) -> Verdict
             return None
         bad = container.health == "unhealthy"
         return Verdict(not bad, now, "Docker's health check says unhealthy" if bad else "")
-    started = container.started_at or now
+    started = now if container.started_at is None else container.started_at
     return Verdict(True, started + policy.settle) if now >= started + policy.settle else None
 
 

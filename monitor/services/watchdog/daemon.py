@@ -183,8 +183,8 @@ class Daemon:
         await asyncio.to_thread(self.pump.stop, 2.0)
         # What is under way is finished: an act cut off in the middle would leave more to mend than it mended.
         deadline = time.monotonic() + _GRACE
-        while (self.supervisor.acting or self.desk.waiting()) and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)  # noqa: ASYNC110 - two threads end it, neither of which knows of the loop
+        while (self.supervisor.acting or self.desk.waiting()) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         self.desk.put(self._hand_back, URGENT)
         await asyncio.to_thread(self.desk.stop, 5.0)
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -33,7 +33,7 @@ class EventPump:
         project: whose events.
         since_ns: `at_ns` of the last event that was worked on.
         on_event: an event, each once.
-        on_connect: the engine answers, and the stream is about to be read: list everything.
+        on_connect: the engine answers, and the stream is open: list everything.
         on_lost: the engine does not answer, and why.
     """
 
@@ -77,9 +77,10 @@ class EventPump:
         wait = _FIRST_WAIT
         while not self._stopping.is_set():
             try:
-                self._engine.info()
+                stream = self._engine.events(since=self._since(), labels={LABEL_PROJECT: self._project})
+                # Listed once the stream is open: whatever changes from now on is in one of the two.
                 self._on_connect()
-                for event in self._engine.events(since=self._since(), labels={LABEL_PROJECT: self._project}):
+                for event in stream:
                     wait = _FIRST_WAIT
                     self._take(event)
             except BgmonError as error:

@@ -101,7 +101,6 @@ class Supervisor:
         self._last_events[event.container_id] = event.at
         own = [*self._spans, *self._acting.values()]
         if event.action == "start":
-            self._intents.pop(service, None)
             self._ooms.discard(event.container_id)
         elif event.action == "oom":
             self._ooms.add(event.container_id)

@@ -1,0 +1,200 @@
+"""The watchdog's part of the bootstrap: from an application to its daemon, a single round, and the status view."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from monitor.adapters.chores import ScheduledChores
+from monitor.adapters.clock import SystemClock
+from monitor.adapters.state.db import Database
+from monitor.adapters.systemd import Systemd
+from monitor.config.loader import load_file
+from monitor.domain.conditions import Condition
+from monitor.errors import BgmonError
+from monitor.ports.alerts import Alerts
+from monitor.services.deploy.deployer import DeployService
+from monitor.services.deploy.parts import Event
+from monitor.services.watchdog.daemon import Daemon, DaemonParts
+from monitor.services.watchdog.once import Round
+from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.proxywatch import ProxyWatch
+from monitor.services.watchdog.view import StatusView
+
+if TYPE_CHECKING:
+    from monitor.bootstrap import App
+    from monitor.config.schema import Config
+    from monitor.ports.watch import AsyncProber
+
+log = logging.getLogger(__name__)
+
+SELFCHECK_SECONDS: Final = 2.0
+
+
+def _tell(event: Event) -> None:
+    log.info("%s: %s", event.service, event.text)
+
+
+def _prober() -> AsyncProber:
+    from monitor.adapters.http.prober import AiohttpProber  # noqa: PLC0415 - aiohttp needs a running loop
+
+    return AiohttpProber()
+
+
+def settings(config: Config) -> WatchSettings:
+    """What the supervisor takes from bgmon.yml."""
+    from monitor.config.compile import service_specs  # noqa: PLC0415
+
+    return WatchSettings(
+        specs=service_specs(config), host_budget=config.watch.host_budget, log_lines=config.watch.log_lines
+    )
+
+
+def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> WatchParts:
+    return WatchParts(
+        project=app.project,
+        engine=app.engine,
+        store=app.store,
+        memory=app.watch_store,
+        locks=app.locks,
+        secrets=app.secrets,
+        deployer=DeployService(app.parts(_tell, cancelled=cancelled)),
+        alerts=alerts,
+        totals=app.totals,
+        clock=SystemClock(),
+    )
+
+
+def make_round(app: App) -> Round:
+    """For `bgmon watch --once`. Alerts are put into the outbox, for the daemon to deliver."""
+    return Round(watch_parts(app, app.alerting.manager, lambda: False), settings(app.config), _prober)
+
+
+def make_view(app: App, daemon: Daemon | None = None) -> StatusView:
+    """From a running daemon, or from what the last one wrote down."""
+
+    def probe(service: str) -> tuple[bool, float] | None:
+        last = daemon.probing.last.get(service) if daemon is not None and daemon.probing is not None else None
+        return (last.ok, last.seconds) if last is not None else None
+
+    def budget(service: str) -> int | None:
+        watch = watches().get(service)
+        spec = app.specs.get(service)
+        if watch is None or spec is None:
+            return None
+        now = time.time()
+        return max(0, spec.heal.budget - sum(at > now - spec.heal.budget_window for at in watch.restarts))
+
+    watches = app.watch_store.watches if daemon is None else lambda: daemon.supervisor.watches
+    return StatusView(
+        app.project,
+        app.host,
+        app.store,
+        app.watch_store,
+        watches=watches,
+        totals=app.totals,
+        probes=probe,
+        budgets=budget,
+        up=(lambda: (True, True))
+        if daemon is None
+        else lambda: (daemon.supervisor.engine_lost_at is None, daemon.proxy is None or daemon.proxy.up),
+        firing=app.alerting.manager.firing,
+    )
+
+
+def make_daemon(app: App) -> Daemon:
+    """Raises StateError without a usable state file."""
+    made: list[Daemon] = []
+    app.database = Database(app.state_dir / "state.db", check=True)
+    watch = watch_parts(app, app.alerting.manager, lambda: bool(made) and made[0].stopping)
+
+    def reload() -> WatchSettings:
+        config = load_file(app.config_file)
+        if config.project != app.project:
+            raise BgmonError(f"the project is now called {config.project}: restart the daemon")
+        app.config = config
+        app.__dict__.pop("specs", None)
+        return settings(config)
+
+    daemon = Daemon(
+        DaemonParts(
+            watch=watch,
+            settings=settings(app.config),
+            events=app.engine,
+            make_prober=_prober,
+            selfcheck=lambda: _selfcheck(app),
+            alerting=app.alerting,
+            chores=ScheduledChores(),
+            manager=Systemd(),
+            reload=reload,
+            stamp=lambda: _stamp(app),
+            make_proxy=lambda stopped: _proxy_watch(app, watch, stopped),
+            reconcile=app.config.watch.reconcile,
+            retention=app.config.watch.retention,
+            notices=_notices(app),
+            max_probes=app.config.watch.max_probes,
+        )
+    )
+    made.append(daemon)
+    return daemon
+
+
+def _proxy_watch(app: App, watch: WatchParts, stopped: Callable[[], bool]) -> ProxyWatch:
+    return ProxyWatch(
+        app.proxy,
+        app.routes,
+        watch.deployer,
+        needed=lambda: any(
+            (release := watch.store.active(name)) is not None and release.port is not None
+            for name in watch.store.services()
+        ),
+        stopped=stopped,
+        alerts=watch.alerts,
+        clock=watch.clock,
+    )
+
+
+def _notices(app: App) -> list[Condition]:
+    """What has to be said at the start."""
+    aside = app.database.set_aside
+    if aside is None:
+        return []
+    summary = "the state file was corrupt and was set aside; releases must be deployed again to be watched"
+    return [Condition("state", "", "page", summary, f"it is kept as {aside}")]
+
+
+def _stamp(app: App) -> object:
+    try:
+        facts = app.config_file.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
+
+
+async def _selfcheck(app: App) -> str:
+    """A connection over our own loopback, and a word with the engine; empty when both are had."""
+
+    async def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"1")
+        writer.close()
+
+    try:
+        async with asyncio.timeout(SELFCHECK_SECONDS):
+            server = await asyncio.start_server(take, "127.0.0.1", 0)
+            async with server:
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+                await reader.readexactly(1)
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+    except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
+        return f"a connection over loopback failed: {error or 'no answer'}"
+    try:
+        await asyncio.wait_for(asyncio.to_thread(app.engine.info), SELFCHECK_SECONDS)
+    except (TimeoutError, BgmonError) as error:
+        return f"the engine does not answer: {error or 'too slow'}"
+    return ""

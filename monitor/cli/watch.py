@@ -1,0 +1,75 @@
+"""`bgmon watch`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.cli.context import Settings, json_option, pass_settings
+from monitor.cli.output import emit_json, table
+
+if TYPE_CHECKING:
+    from monitor.domain.watch import Watch
+
+_QUIET = ("apscheduler", "asyncio", "aiohttp.access", "urllib3", "docker", "httpx", "httpcore")
+
+
+@click.command("watch")
+@click.option("--once", is_flag=True, help="One round: look at everything, heal, verify, and exit.")
+@click.option("-v", "--verbose", count=True, help="Log more.")
+@json_option
+@pass_settings
+def command(settings: Settings, once: bool, verbose: int, as_json: bool) -> int:
+    """Run the watchdog: see every failure, heal it, and say why.
+
+    It runs until SIGTERM; SIGHUP, or a change of bgmon.yml, makes it read its configuration again. With --once the
+    exit code is 1 when a service is down after the round.
+
+    \b
+    Examples:
+      bgmon watch
+      bgmon watch --once --json
+      bgmon install --now          run it under systemd, from now on and after every boot
+    """
+    app = settings.app()
+    _log(max(verbose, settings.verbose), once=once)
+    if once:
+        return _once(app.watch_round().run(), as_json=as_json)
+    import asyncio  # noqa: PLC0415
+
+    asyncio.run(app.watch_daemon().run())
+    return 0
+
+
+def _once(watches: dict[str, Watch], *, as_json: bool) -> int:
+    from monitor.domain.watch import DOWN  # noqa: PLC0415
+
+    found = [watch for _, watch in sorted(watches.items())]
+    if as_json:
+        emit_json(
+            {
+                "services": [
+                    {"name": watch.service, "state": watch.state, "since": watch.since, "reason": watch.reason}
+                    for watch in found
+                ]
+            }
+        )
+    elif found:
+        click.echo(table(["SERVICE", "STATE", "REASON"], [[w.service, w.state, w.reason] for w in found]))
+    else:
+        click.echo("nothing is deployed here")
+    return 1 if any(watch.state in DOWN for watch in found) else 0
+
+
+def _log(verbose: int, *, once: bool) -> None:
+    """Under systemd the journal knows the time; elsewhere every line begins with it."""
+    level = logging.DEBUG if verbose else logging.WARNING if once else logging.INFO
+    stamp = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
+    logging.basicConfig(level=level, format=f"{stamp}%(levelname)s %(message)s", stream=sys.stderr)
+    if verbose < 2:  # noqa: PLR2004 - twice shows the libraries, too
+        for name in _QUIET:
+            logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,75 @@
+"""One round of the watchdog without a daemon: look, heal, probe, look again. For cron, and for trying things out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from monitor.domain.probing import describe, shortfall
+from monitor.domain.tally import Tally, count
+from monitor.domain.watch import Watch
+from monitor.domain.watchfacts import Verdict
+from monitor.errors import EngineUnreachable
+from monitor.ports.watch import AsyncProber
+from monitor.services.watchdog.observer import Target
+from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.supervisor import Supervisor
+
+
+class Round:
+    """What was seen and done in the round is in `supervisor.watches`, and in the state file."""
+
+    def __init__(self, parts: WatchParts, settings: WatchSettings, make_prober: Callable[[], AsyncProber]) -> None:
+        self._parts = parts
+        self._make_prober = make_prober
+        self._verdicts: dict[str, tuple[str, Verdict]] = {}
+        self.supervisor = Supervisor(
+            parts, settings, dispatch=lambda act: act(), settle=lambda job: job(), verdicts=self._verdict
+        )
+
+    def _verdict(self, service: str, life: str) -> Verdict | None:
+        known = self._verdicts.get(service)
+        return known[1] if known is not None and known[0] == life else None
+
+    def run(self) -> dict[str, Watch]:
+        """The picture after the round. Raises EngineUnreachable, StateError."""
+        if self._parts.store.unfinished():
+            self._parts.deployer.recover()
+        self._look()
+        asyncio.run(self._probe())
+        before = {name: watch.attempts for name, watch in self.supervisor.watches.items()}
+        self._look()
+        if any(watch.attempts != before.get(name) for name, watch in self.supervisor.watches.items()):
+            asyncio.run(self._probe())  # verify what was healed
+            self._look()
+        return self.supervisor.watches
+
+    def _look(self) -> None:
+        for service in dict.fromkeys([*self.supervisor.services(), *self.supervisor.watches]):
+            self.supervisor.look(service, self._parts.clock.now())
+            if self.supervisor.engine_lost_at is not None:
+                raise EngineUnreachable(
+                    "the Docker engine does not answer", hint="see: systemctl status docker, or: bgmon doctor"
+                )
+
+    async def _probe(self) -> None:
+        prober = self._make_prober()
+        try:
+            targets = self.supervisor.observer.targets
+            await asyncio.gather(*(self._judge(prober, name, target) for name, target in targets.items()))
+        finally:
+            await prober.close()
+
+    async def _judge(self, prober: AsyncProber, service: str, target: Target) -> None:
+        """Probe until enough answers agree, or the start period of a new container is over."""
+        policy, clock = target.policy, self._parts.clock
+        started = float(target.life.partition("@")[2] or 0)
+        tally = Tally(life=target.life)
+        while tally.verdict is None or (not tally.verdict.ok and clock.now() < started + policy.start):
+            answer = await prober.probe(target.url, policy)
+            missing = shortfall(policy, answer)
+            detail = f"{missing} ({describe(answer)})" if missing and answer.status else missing
+            tally = count(tally, detail, policy, clock.now())
+            if tally.verdict is None or not tally.verdict.ok:
+                await asyncio.sleep(policy.interval)
+        self._verdicts[service] = (target.life, tally.verdict)
