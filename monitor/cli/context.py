@@ -18,7 +18,11 @@ class Settings:
 
     def app(self) -> App:
         """The application for bgmon.yml. Raises UsageError without one, ConfigError for a wrong one."""
-        return build(self.config_file, verbose=self.verbose)
+        app = build(self.config_file, verbose=self.verbose)
+        context = click.get_current_context(silent=True)
+        if context is not None:
+            context.find_root().call_on_close(app.close)
+        return app
 
 
 pass_settings = click.make_pass_decorator(Settings)

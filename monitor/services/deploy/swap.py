@@ -190,7 +190,8 @@ class Swap:
             self._board.switch(green.color)
             took = self._parts.clock.monotonic() - before
             self._board.persist()
-        self._parts.tell("switched", green.service, f"all new requests to {green.color}", seconds=took)
+        text = f"all new requests to {green.color}" if self._spec.proxied else f"{green.color} takes over"
+        self._parts.tell("switched", green.service, text, seconds=took)
 
     def _failed(self, error: BaseException, green: Green | None, blue: Release | None) -> None:
         """Undo, record and tell. What cannot be undone now stays in the journal, for the next command."""
