@@ -30,7 +30,7 @@ class PeerView:
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Report:
     """What a third host said of a peer; `up` is None when it did not answer or does not know."""
 
     witness: str
@@ -55,11 +55,11 @@ def look(view: PeerView, *, ok: bool, error: str, now: float) -> tuple[PeerView,
     return after, "ask" if down and not view.alerted else "none"
 
 
-def judge(view: PeerView, testimonies: Sequence[Testimony]) -> tuple[PeerView, Move]:
-    """Whether a suspected peer is called gone. `testimonies` holds one for every other peer there is."""
-    said = [testimony.up for testimony in testimonies if testimony.up is not None]
+def judge(view: PeerView, reports: Sequence[Report]) -> tuple[PeerView, Move]:
+    """Whether a suspected peer is called gone. `reports` holds one for every other peer there is."""
+    said = [report.up for report in reports if report.up is not None]
     confirmed = False in said
-    alone = not said and (not testimonies or view.failures >= ALONE)
+    alone = not said and (not reports or view.failures >= ALONE)
     if confirmed or alone:
         return replace(view, alerted=True), "gone"
     return view, "none"
