@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,3 +109,13 @@ def private_engine(_private_engine: PrivateEngine) -> PrivateEngine:
     """An engine that the test may stop, kill and restart; running when the test begins."""
     _private_engine.start()
     return _private_engine
+
+
+@pytest.fixture
+def logged_in(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Docker's own config folder for this test, with a login for `registry`, as `docker login` leaves it."""
+    folder = tmp_path / "docker-config"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"auths": {registry.address: registry.auth}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    return folder

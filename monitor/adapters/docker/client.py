@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import requests
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.context import ContextAPI
 from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from docker.utils import kwargs_from_env, version_lt
 
 from monitor.adapters.docker.translate import border
@@ -22,11 +24,33 @@ CONNECT_TIMEOUT = 10.0
 _POOL_SIZE = 16
 
 
-class _OnePool(UnixHTTPAdapter):  # type: ignore[misc]  # the SDK has no type hints
+class _UnixConnection(UnixHTTPConnection):  # type: ignore[misc]  # the SDK has no type hints
+    """The SDK's own leaks its socket when nobody listens."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.unix_socket)
+
+
+class _Pool(UnixHTTPConnectionPool):  # type: ignore[misc]
+    def _new_conn(self) -> _UnixConnection:
+        return _UnixConnection(self.base_url, self.socket_path, self.timeout)
+
+
+class _OnePool(UnixHTTPAdapter):  # type: ignore[misc]
     """The SDK keeps a connection pool for every URL and closes the oldest, maybe under another thread's feet."""
 
-    def get_connection(self, _url: str, proxies: Any = None) -> Any:
-        return super().get_connection("http+docker://localhost", proxies)
+    def __init__(self, url: str, timeout: float) -> None:
+        super().__init__(url, timeout)
+        self._pool = _Pool("http+docker://localhost", self.socket_path, timeout, maxsize=_POOL_SIZE)
+
+    def get_connection(self, _url: str, proxies: Any = None) -> _Pool:
+        del proxies
+        return self._pool
+
+    def close(self) -> None:
+        self._pool.close()
 
 
 class Connection:
@@ -56,8 +80,11 @@ class Connection:
         """A new client with connections of its own, speaking the newest API that both sides know."""
         with border("connecting", engine=self.url):
             client = self._make(DEFAULT_DOCKER_API_VERSION)
-            version = client.version(api_version=False)
-            spoken = str(version["ApiVersion"])
+            try:
+                spoken = str(client.version(api_version=False)["ApiVersion"])
+            except BaseException:
+                client.close()
+                raise
             if version_lt(spoken, DEFAULT_DOCKER_API_VERSION):
                 client.close()
                 client = self._make(spoken)
@@ -74,7 +101,7 @@ class Connection:
         client.trust_env = False  # no proxy, no .netrc: the engine is addressed as told
         if self.url.startswith(("unix://", "http+unix://")):
             address = "http+unix://" + self.url.partition("://")[2]
-            client.mount("http+docker://", _OnePool(address, self.timeout, max_pool_size=_POOL_SIZE))
+            client.mount("http+docker://", _OnePool(address, self.timeout))
         return client
 
 
