@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import docker.errors
 from docker.utils import version_gte
 
-from monitor.adapters.docker import read
+from monitor.adapters.docker import cgroup, read
 from monitor.adapters.docker.client import Connection, request
 from monitor.adapters.docker.create import create_arguments, restart_policy
 from monitor.adapters.docker.events import EventStreams, label_filter
@@ -30,7 +30,7 @@ from monitor.domain.containers import (
 )
 from monitor.errors import Conflict, NotFound
 
-_INSPECTORS = 8
+_INSPECTORS = 4
 _ONE_SHOT_SINCE = "1.41"
 
 Found = TypeVar("Found")
@@ -159,11 +159,17 @@ class DockerEngine:
         return self._each(self.inspect, [one["Id"] for one in found])
 
     def stats(self, ref: str) -> ContainerStats | None:
-        with self._doing(f"measuring {ref}"):
+        found = self.inspect(ref)
+        if found is None or not found.pid:
+            return None
+        return cgroup.usage(found.pid, found.id) or self._ask_stats(found.id)
+
+    def _ask_stats(self, container: str) -> ContainerStats | None:
+        with self._doing(f"measuring {container}"):
             client = self._connection.client
-            one_shot = {"one_shot": True} if _at_least(client, _ONE_SHOT_SINCE) else {}
+            one_shot = {"one_shot": True} if version_gte(client.api_version, _ONE_SHOT_SINCE) else {}
             try:
-                return read.stats(client.stats(ref, stream=False, **one_shot))
+                return read.stats(client.stats(container, stream=False, **one_shot))
             except docker.errors.NotFound:
                 return None
 
@@ -244,7 +250,3 @@ class DockerEngine:
             with ThreadPoolExecutor(min(_INSPECTORS, len(names)), "bgmon-inspect") as pool:
                 found = list(pool.map(look, names))
         return [one for one in found if one is not None]
-
-
-def _at_least(client: Any, version: str) -> bool:
-    return bool(version_gte(client.api_version, version))
