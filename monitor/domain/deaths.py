@@ -112,9 +112,10 @@ def _lost_sight(turn: Turn, container: Container) -> bool:
     """Whether it runs in another life than the one we knew, and nobody told us how that one ended."""
     watch, intent = turn.watch, turn.facts.intent
     known, _, started = watch.life.partition("@")
-    other = bool(known) and container.id.startswith(known) and watch.life != life_of(container)
+    if not known or not container.id.startswith(known) or watch.life == life_of(container):
+        return False
     wished = intent is not None and intent.at >= float(started)
-    return other and watch.ended is None and not watch.expected and not wished
+    return watch.ended is None and not watch.expected and not wished
 
 
 def _blame(turn: Turn, container: Container, death: Death) -> None:

@@ -110,7 +110,8 @@ def _running(turn: Turn, container: Container) -> None:
         return
     verdict = turn.facts.verdict
     if verdict is None:
-        turn.wake_at(_started(turn, container) + turn.facts.health.start)
+        health = turn.facts.health
+        turn.wake_at(_started(turn, container) + (health.settle if health.mode == "running" else health.start))
     elif verdict.ok:
         _good(turn)
     else:

@@ -66,7 +66,11 @@ def _facts(given: dict[str, Any]) -> Facts:
     return Facts(
         wanted=Wanted(**{"deploy": "d1", "version": "v1", "at": -10_000, **given.get("wanted", {})}),
         container=_container(given.get("container")),
-        health=HealthPolicy(start=given.get("start", 60.0)),
+        health=HealthPolicy(
+            mode="running" if "settles" in given else "http",
+            start=given.get("start", 60.0),
+            settle=given.get("settles", 5.0),
+        ),
         heal=HealPolicy(**given.get("heal", {})),
         locked=given.get("locked", False),
         stopped_by=given.get("stopped_by", ""),

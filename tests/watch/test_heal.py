@@ -1,0 +1,209 @@
+"""Failures on a real engine, and what the daemon does about each."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.support.wait import wait_until
+from tests.support.watched import Watched
+
+pytestmark = pytest.mark.engine
+
+SLEEP = ("/bin/sh", "-c", "sleep 3600 & wait")
+SETTLED = {"health": {"mode": "running", "settle": "200ms", "start": "5s"}, "heal": {"rollback_window": "0s"}}
+PROBED = {"health": {"path": "/health", "interval": "200ms", "timeout": "300ms", "failures": 2, "start": "10s"}}
+
+
+@pytest.fixture
+def watched(tmp_path: Path, project: str, docker_host: str) -> Iterator[Watched]:
+    made = Watched(tmp_path, project, docker_host)
+    yield made
+    made.close()
+
+
+def ask(port: int, path: str) -> None:
+    """Set a bad habit off; whether an answer comes is part of the habit."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1).read()
+
+
+def restarted(watched: Watched, service: str, since: float) -> bool:
+    container = watched.container(service)
+    return container is not None and container.running and (container.started_at or 0) > since
+
+
+def test_killed_container_without_policy_is_started_at_once(watched: Watched, busybox_image: str) -> None:
+    watched.run("core", busybox_image, command=SLEEP, restart="no", **SETTLED)
+    watched.watch()
+    watched.wait_state("core", "healthy")
+    before = time.time()
+    watched.kill_process("core")
+    wait_until(lambda: restarted(watched, "core", before), what="it runs again")
+    watched.wait_state("core", "healthy")
+    assert watched.alerts.kinds("fired") == ["exited"]
+    assert watched.alerts.kinds("resolved") == ["exited"]
+    incident = watched.memory.incidents()[0]
+    assert "killed by SIGKILL (exit code 137)" in incident.cause
+    assert incident.ended_at is not None
+    assert any(act.startswith("started in") for act in incident.acts)
+    assert watched.totals.of("bgmon_container_exits_total") == {("core", "signal"): 1.0}
+
+
+def test_what_docker_restarts_is_told_and_left_to_docker(watched: Watched, busybox_image: str) -> None:
+    watched.run("core", busybox_image, command=SLEEP, **SETTLED)
+    watched.watch()
+    watched.wait_state("core", "healthy")
+    before = time.time()
+    watched.kill_process("core")
+    wait_until(lambda: restarted(watched, "core", before), what="Docker restarted it")
+    wait_until(lambda: watched.alerts.kinds("resolved") == ["exited"], what="it was told, and that it is over")
+    assert watched.totals.of("bgmon_restarts_total") == {("core", "docker"): 1.0}
+
+
+def test_hung_service_is_restarted_with_its_evidence_kept(
+    watched: Watched, shop_image: str, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    watched.run("core", shop_image, port=port, deploy={"stop": "1s"}, heal={"rollback_window": "0s"}, **PROBED)
+    watched.watch()
+    watched.wait_state("core", "healthy")
+    before = time.time()
+    ask(port, "/hang")
+    wait_until(lambda: restarted(watched, "core", before), what="it was restarted")
+    watched.wait_state("core", "healthy")
+    incident = watched.memory.incidents()[0]
+    assert incident.kind == "unhealthy"
+    assert "processes:" in incident.detail
+    assert "app.py" in incident.detail
+    assert watched.totals.of("bgmon_restarts_total") == {("core", "restart"): 1.0}
+
+
+def test_out_of_memory_is_called_by_its_name(watched: Watched, shop_image: str, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    watched.run("core", shop_image, port=port, memory=64 * 1024 * 1024, limits={"memory": "64m"}, **PROBED)
+    watched.watch()
+    watched.wait_state("core", "healthy")
+    ask(port, "/oom?mb=500")
+    wait_until(lambda: "oom" in watched.alerts.kinds("fired"), what="an alert about memory")
+    watched.wait_state("core", "healthy")
+    assert "out of memory: it hit its limit of 64 MiB" in watched.memory.incidents()[0].cause
+
+
+def test_removed_container_is_created_again(
+    watched: Watched, busybox_image: str, docker_client: docker.DockerClient
+) -> None:
+    old = watched.run("core", busybox_image, command=SLEEP, **SETTLED)
+    watched.watch()
+    watched.wait_state("core", "healthy")
+    docker_client.containers.get(old.id).remove(force=True)
+    wait_until(lambda: watched.deployer.recreated == ["core"], what="it is created again")
+    watched.wait_state("core", "healthy")
+    assert watched.alerts.kinds("fired") == ["missing"]
+    assert watched.alerts.kinds("resolved") == ["missing"]
+
+
+def test_crash_loop_is_slowed_down_and_quarantined(
+    watched: Watched, busybox_image: str, docker_client: docker.DockerClient
+) -> None:
+    heal = {"budget": 3, "rollback_window": "0s"}
+    container = watched.run("core", busybox_image, command=("/bin/sh", "-c", "sleep 0.2; exit 3"), heal=heal)
+    watched.watch()
+    watched.wait_state("core", "crash-looping")
+    assert "crash-loop" in watched.alerts.kinds("fired")
+    wait_until(lambda: _policy(docker_client, container.id) == "no", what="the loop is taken over from Docker")
+    # The budget of three is spent by Docker's two restarts and the one it had begun.
+    watched.wait_state("core", "quarantined", timeout=60)
+    assert watched.alerts.kinds("fired").count("quarantined") == 1
+    assert watched.memory.incidents()[0].ended_at is None
+
+
+def _policy(client: docker.DockerClient, ref: str) -> str:
+    return str(client.containers.get(ref).attrs["HostConfig"]["RestartPolicy"]["Name"])
+
+
+@pytest.mark.parametrize("policy", ["unless-stopped", "no"])
+def test_docker_stop_is_respected(
+    watched: Watched, busybox_image: str, docker_client: docker.DockerClient, policy: str
+) -> None:
+    container = watched.run("core", busybox_image, command=SLEEP, restart=policy, **SETTLED)
+    watched.watch()
+    watched.wait_state("core", "healthy")
+    docker_client.containers.get(container.id).stop(timeout=0)
+    watched.wait_state("core", "stopped")
+    assert watched.store.flags("core").stopped_by
+    assert watched.alerts.said == []
+    docker_client.containers.get(container.id).start()
+    watched.wait_state("core", "healthy")
+    assert not watched.store.flags("core").stopped_by
+    assert watched.totals.of("bgmon_restarts_total") == {}
+
+
+def test_docker_restart_alarms_nobody(watched: Watched, busybox_image: str, docker_client: docker.DockerClient) -> None:
+    container = watched.run("core", busybox_image, command=SLEEP, **SETTLED)
+    watched.watch()
+    watched.wait_state("core", "healthy")
+    before = time.time()
+    docker_client.containers.get(container.id).restart(timeout=0)
+    wait_until(lambda: restarted(watched, "core", before), what="it runs again")
+    watched.wait_state("core", "healthy")
+    time_of_life = watched.container("core")
+    assert time_of_life is not None
+    wait_until(lambda: str(time_of_life.started_at)[:12] in watched.daemon.supervisor.watches["core"].life)
+    assert watched.alerts.said == []
+
+
+def test_docker_stop_while_docker_waits_to_restart(
+    watched: Watched, busybox_image: str, docker_client: docker.DockerClient
+) -> None:
+    heal = {"budget": 100, "rollback_window": "0s", "enabled": False}
+    container = watched.run("core", busybox_image, command=("/bin/sh", "-c", "exit 3"), heal=heal)
+    watched.watch()
+    api = docker_client.containers.get(container.id)
+
+    def waiting() -> bool:
+        api.reload()
+        return bool(api.status == "restarting" and api.attrs["RestartCount"] >= 4)
+
+    wait_until(waiting, what="a wait long enough to stop it in", timeout=60)
+    api.stop(timeout=0)
+    watched.wait_state("core", "stopped")
+    api.reload()
+    assert api.status == "exited"
+
+
+def test_forged_labels_are_reported_and_never_acted_upon(
+    watched: Watched, busybox_image: str, docker_client: docker.DockerClient
+) -> None:
+    real = watched.run("core", busybox_image, command=SLEEP, **SETTLED)
+    forged = docker_client.containers.run(
+        busybox_image, ["/bin/sh", "-c", "exit 1"], labels=dict(real.labels), detach=True,
+        name=f"{watched.project}-stranger",
+    )  # fmt: skip
+    watched.watch(reconcile=0.5)
+    watched.wait_state("core", "healthy")
+    wait_until(lambda: watched.alerts.kinds("told") == ["orphan"], what="the stranger is reported")
+    forged.reload()
+    assert forged.status == "exited"
+    assert watched.state("core") == "healthy"
+    assert watched.totals.of("bgmon_restarts_total") == {}
+
+
+def test_held_lock_keeps_the_daemon_away(watched: Watched, busybox_image: str) -> None:
+    watched.run("core", busybox_image, command=SLEEP, restart="no", **SETTLED)
+    watched.watch(reconcile=0.3)
+    watched.wait_state("core", "healthy")
+    with watched.locks.acquire("core", wait=0, purpose="a deploy"):
+        watched.kill_process("core")
+        watched.wait_state("core", "deploying")
+        container = watched.container("core")
+        assert container is not None
+        assert not container.running
+    watched.wait_state("core", "healthy")
