@@ -115,7 +115,7 @@ def problem_of(document: Document, error: dict[str, Any], model: type[BaseModel]
     """One of pydantic's findings about `document`, which should have been a `model`, as a message for people."""
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
         message = "unknown key" + _nearest(str(path[-1]), known_keys(path[:-1], model))
     elif error["type"] == "missing":
         message = "is missing"

@@ -22,7 +22,7 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
     section, notify = config.generate, config.notify
     spoken, silent = contacts(notify, list(texts)) if texts else ((), ())
     loki = section.loki.url if section.loki else config.logs.url or "http://127.0.0.1:3100"
-    services = tuple(SiteService(name, _objectives(service)) for name, service in sorted(config.services.items()))
+    services = tuple(_service(name, service) for name, service in sorted(config.services.items()))
     return Site(
         project=config.project,
         services=services,
@@ -35,6 +35,7 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
         log_retention=section.retention.logs,
         metric_retention=section.retention.metrics,
         notify_by=section.notify_by,
+        shipper=section.shipper,
         group=notify.group,
         repeat=notify.repeat,
         contacts=spoken,
@@ -42,6 +43,18 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
         mutes=tuple(_mute(mute) for mute in section.mute),
         scrape_scheme="https" if config.watch.tls else "http",
         scrape_token=config.watch.token is not None,
+    )
+
+
+def _service(name: str, section: ServiceSection) -> SiteService:
+    source = section.logs.source
+    return SiteService(
+        name,
+        _objectives(section),
+        counted=source == "app" or (source == "proxy" and section.port is not None),
+        probed=section.port is not None and section.health.mode in ("auto", "http"),
+        memory_limit=section.limits.memory is not None,
+        cpu_limit=section.limits.cpus is not None,
     )
 
 

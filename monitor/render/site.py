@@ -22,8 +22,14 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class SiteService:
+    """`counted`: a log tells of its requests. `probed`: its health is asked for by HTTP."""
+
     name: str
     objectives: tuple[Objective, ...] = ()
+    counted: bool = True
+    probed: bool = True
+    memory_limit: bool = True
+    cpu_limit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Site:
     log_retention: float = 30 * 86400.0
     metric_retention: float = 35 * 86400.0
     notify_by: Notifier = "grafana"
+    shipper: Literal["alloy", "promtail"] = "alloy"
     group: float = 10.0
     repeat: float = 14400.0
     contacts: tuple[Contact, ...] = ()

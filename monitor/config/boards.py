@@ -1,0 +1,86 @@
+"""The boards: the shipped ones, and a user's folder that adds to them, replaces or extends them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from pydantic import RootModel
+
+from monitor.assets import assets
+from monitor.config.catalogue import load_catalogue, raise_for
+from monitor.config.yamlfile import Document
+from monitor.domain.boards import Board, Catalogue, Row
+from monitor.domain.names import name_problem
+from monitor.errors import Problem
+from monitor.render.grafana.fill import PLACEHOLDERS, unknown_placeholders
+
+FOLDER: Final = "dashboards"
+
+
+class BoardFile(RootModel[Board]):
+    """One file."""
+
+
+def load_boards(extra: Path | None = None) -> Catalogue:
+    """The shipped boards with those of the folder `extra`, `generate.dashboards` of bgmon.yml, over them.
+
+    Raises:
+        ConfigError: with every problem found: file, line, key, and the nearest valid key.
+    """
+    folders = [assets(FOLDER), *([extra] if extra else [])]
+    files = {
+        Path(document.file).stem: (document, entry.root) for document, entry in load_catalogue(BoardFile, *folders)
+    }
+    problems: list[Problem] = []
+    for name, (document, board) in files.items():
+        problems.extend(_problems(name, document, board, files))
+    raise_for(problems)
+    boards = {name: board for name, (_, board) in files.items() if not board.extends}
+    for _, board in files.values():
+        if board.extends:
+            boards[board.extends] = _extended(boards[board.extends], board)
+    return Catalogue(boards)
+
+
+def _extended(base: Board, more: Board) -> Board:
+    new = {row.title: row for row in more.rows}
+    kept = tuple(new.pop(row.title, row) for row in base.rows)
+    return replace(base, rows=(*kept, *new.values()), tags=tuple(dict.fromkeys((*base.tags, *more.tags))))
+
+
+def _problems(name: str, document: Document, board: Board, files: dict[str, tuple[Document, Board]]) -> list[Problem]:
+    file = document.file
+    found: list[Problem] = []
+    wrong = name_problem(name)
+    if wrong:
+        found.append(Problem(file, 0, "", f"the name of the file {wrong}"))
+    if board.extends and (board.extends not in files or files[board.extends][1].extends):
+        known = ", ".join(sorted(key for key, (_, other) in files.items() if not other.extends))
+        found.append(Problem(file, document.line(("extends",)), "extends", f"is no board; there are: {known}"))
+    if not board.extends and not board.title:
+        found.append(Problem(file, 0, "title", "is missing"))
+    if not board.rows:
+        found.append(Problem(file, 0, "rows", "is missing"))
+    for number, row in enumerate(board.rows):
+        found.extend(_row_problems(document, row, number))
+    return found
+
+
+def _row_problems(document: Document, row: Row, number: int) -> list[Problem]:
+    found: list[Problem] = []
+    for index, panel in enumerate(row.panels):
+        path = ("rows", number, "panels", index)
+        key = f"rows[{number}].panels[{index}]"
+        line = document.line(path)
+        if not panel.title.strip() or not panel.description.strip():
+            found.append(Problem(document.file, line, key, "needs a title and a description for people on call"))
+        if not panel.queries and panel.type != "text":
+            found.append(Problem(document.file, line, f"{key}.queries", "is missing"))
+        for place, query in enumerate(panel.queries):
+            at = document.line((*path, "queries", place, "expr"))
+            for unknown in unknown_placeholders(query.expr):
+                message = f"%{{{unknown}}} is unknown; known: {', '.join(PLACEHOLDERS)}"
+                found.append(Problem(document.file, at, f"{key}.queries[{place}].expr", message))
+    return found

@@ -1,0 +1,1 @@
+"""Grafana's dashboard JSON, built from boards as data."""

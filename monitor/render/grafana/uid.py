@@ -1,0 +1,40 @@
+"""Uids of boards: the same for the same names, legal in Grafana (letters, digits, - and _; 40 at most), and unique."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+LONGEST: Final = 40
+_SLUG: Final = 24
+_LEGAL: Final = re.compile(r"^[a-z0-9_-]+$")
+
+
+def board_uid(project: str, name: str) -> str:
+    """`bgmon-shop--core`, or with a hash when the names do not fit.
+
+    Names neither begin nor end with a dash, so a readable uid can only be split in one way; one with a hash never
+    holds two dashes in a row.
+
+    >>> board_uid("shop", "core")
+    'bgmon-shop--core'
+    >>> board_uid("shop", "a.b")
+    'bgmon-shop-a-b-95d3ef73da'
+    """
+    uid = f"{uid_prefix(project)}{name}"
+    if is_plain(project, name):
+        return uid
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{project}-{name}")[:_SLUG].strip("-")
+    digest = hashlib.sha256(f"{project}/{name}".encode()).hexdigest()[:10]
+    return f"bgmon-{slug}-{digest}"[:LONGEST]
+
+
+def uid_prefix(project: str) -> str:
+    """What stands before the service's name in a readable uid."""
+    return f"bgmon-{project}--"
+
+
+def is_plain(project: str, name: str) -> bool:
+    uid = f"{uid_prefix(project)}{name}"
+    return len(uid) <= LONGEST and _LEGAL.match(uid) is not None and "--" not in project and "--" not in name
