@@ -156,7 +156,10 @@ class Supervisor:
         except EngineUnreachable as error:
             self.engine_lost(now, str(error))
             return
-        self.engine_answers(now)
+        if self.engine_lost_at is not None:
+            self.engine_answers(now)
+            self.look(service, now)  # what was known of wishes until now may have been the engine's own doing
+            return
         self._deaths.pop(service, None)
         if seen is None:
             self._forget(service, now)
