@@ -119,6 +119,7 @@ class Host:
         )
         self.supervisor = self.supervise()
         self._reconciled = self.clock.now()
+        self._told: dict[str, str] = {}
         self.every_step: Callable[[], None] = lambda: None
 
     def supervise(self) -> Supervisor:
@@ -197,6 +198,7 @@ class Host:
             self.settle()
             for service in self.supervisor.due(self.clock.now()):
                 self.supervisor.look(service, self.clock.now())
+            self._tell_verdicts()
             if self.clock.now() >= self._reconciled + RECONCILE:
                 self._reconciled = self.clock.now()
                 self.look_at_all()
@@ -206,10 +208,20 @@ class Host:
             step = min(self._next(), end) - self.clock.now()
             self.clock.advance(max(step, 0.001))
 
+    def _tell_verdicts(self) -> None:
+        """As the probes do: once for each life, when enough answers agree."""
+        for service, seen in self.supervisor.observer.seen.items():
+            container = seen.facts.container
+            if container is None or not container.running or container.started_at is None:
+                continue
+            life = life_of(container)
+            if container.started_at + 1.0 <= self.clock.now() and self._told.get(service) != life:
+                self._told[service] = life
+                self.supervisor.look(service, self.clock.now())
+
     def _next(self) -> float:
         now = self.clock.now()
         due = [watch.wake for watch in self.supervisor.watches.values() if watch.wake is not None and watch.wake > now]
-        # Probes tell by themselves: somebody is waiting for the first verdict of a life.
         fresh = [
             started + 1.0
             for seen in self.supervisor.observer.seen.values()
