@@ -13,6 +13,7 @@ import docker.errors
 import requests
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from docker.utils import kwargs_from_env, version_lt
@@ -138,10 +139,13 @@ def _endpoint(url: str | None) -> dict[str, Any]:
             return {**options, "base_url": url}
         if options.get("base_url"):
             return options
-        context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
+        name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+        context = ContextAPI.get_context(name)
     except docker.errors.DockerException as error:
         raise UsageError(f"Docker's own settings: {error}", hint="look at: docker context ls") from error
-    if context is None or context.name == "default":
+    if context is None:
+        raise UsageError(f"Docker context {name!r} does not exist", hint="look at: docker context ls")
+    if context.name == "default":
         return options
     options = {"base_url": context.Host}
     if context.TLSConfig is not None:

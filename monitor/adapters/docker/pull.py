@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -169,8 +170,10 @@ def _credentials(client: docker.APIClient, registry: str) -> dict[str, str]:
     Credential helpers run as child processes and answer on a pipe; nothing of it is logged.
     """
     try:
-        client.reload_config()
-        header = auth.get_config_header(client, registry)
+        with warnings.catch_warnings():  # the SDK warns of a missing helper, and then raises
+            warnings.simplefilter("ignore")
+            client.reload_config()
+            header = auth.get_config_header(client, registry)
     except docker.errors.DockerException as error:
         raise PullFailed(
             f"no credentials for {registry}: {' '.join(str(error).split())}",
