@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import quote
 
 from monitor.domain.boards import COLUMNS, Board, Catalogue, Need, Panel, Query, Threshold
 from monitor.render.grafana import variables
@@ -184,8 +183,8 @@ class BoardLinks:
         )
         self._before, self._after = f"/d/{uid_prefix(site.project)}", f"?{keep}"
         if not all(is_plain(site.project, service.name) for service in site.services):
-            # A uid with a hash cannot be made of the name: search for it instead.
-            self._before, self._after = f"/dashboards?tag={quote(f'bgmon-{site.project}-service')}&query=", ""
+            # A uid with a hash cannot be made of the name: the overview shows that one service then.
+            self._before, self._after = f"/d/{board_uid(site.project, '_overview')}?var-service=", f"&{keep}"
 
     def __call__(self, service: str) -> str:
         return f"{self._before}{service}{self._after}"
