@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.adapters.docker.engine import DockerEngine
     from monitor.adapters.locks import FileLocks
     from monitor.adapters.notify.messages import Messages
+    from monitor.adapters.outfolder import DiskFolder
     from monitor.adapters.secrets import FileSecrets
     from monitor.adapters.state.alerts import SqliteAlertStore
     from monitor.adapters.state.db import Database
@@ -26,12 +27,26 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.adapters.state.totals import SqliteTotals
     from monitor.adapters.state.watch import SqliteWatchStore
     from monitor.config.schema import Config
+    from monitor.domain.logrules import LogRule
     from monitor.domain.spec import ServiceSpec
+    from monitor.ports.logs import LogSource
+    from monitor.ports.requests import RequestStats
+    from monitor.render.everything import Rendered
+    from monitor.render.site import Site
     from monitor.services.alerting.runner import Alerting
     from monitor.services.deploy.parts import Emit, Parts
+    from monitor.services.logmetrics.poller import LogPoller
     from monitor.services.watchdog.daemon import Daemon
     from monitor.services.watchdog.once import Round
     from monitor.services.watchdog.view import StatusView
+
+
+
+
+
+
+
+
 
 
 class App:
@@ -134,6 +149,7 @@ class App:
             make_sink(section, project=self.project, host=self.host),
             AlertPolicy(group=section.group, repeat=section.repeat, needs=needs),
             SystemClock(),
+            locks=self.locks,
             deadline=section.deadline,
         )
 
@@ -165,6 +181,64 @@ class App:
         from monitor.bootstrap_watch import make_view  # noqa: PLC0415
 
         return make_view(self)
+
+    @cached_property
+    def channel_texts(self) -> list[str]:
+        """`notify.urls` as they stand in bgmon.yml, with variables for what is secret."""
+        from monitor.config.contacts import channel_texts  # noqa: PLC0415
+
+        return channel_texts(self.config_file)
+
+    @cached_property
+    def site(self) -> Site:
+        """What generated files are about."""
+        from monitor.config.site import site_of  # noqa: PLC0415
+
+        return site_of(self.config, self.channel_texts)
+
+    def rendered(self) -> Rendered:
+        """All generated files. Raises ConfigError for a wrong catalogue, GenerateError for a wrong template."""
+        from monitor.config.sources import load_sources  # noqa: PLC0415
+        from monitor.render.everything import render_all  # noqa: PLC0415
+
+        return render_all(self.site, load_sources(self.config.generate, self.folder))
+
+    def generate_environment(self) -> dict[str, str]:
+        """The secrets behind the variables that generated files refer to."""
+        from monitor.config.contacts import environment  # noqa: PLC0415
+
+        return environment(self.config.notify, self.channel_texts)
+
+    def output_folder(self, root: Path) -> DiskFolder:
+        from monitor.adapters.outfolder import DiskFolder  # noqa: PLC0415
+
+        return DiskFolder(root)
+
+    @cached_property
+    def log_rules(self) -> dict[str, LogRule]:
+        """How the log of each service is read."""
+        from monitor.bootstrap_logs import rules  # noqa: PLC0415
+
+        return rules(self)
+
+    @cached_property
+    def log_source(self) -> LogSource:
+        """For commands, which look at a window of the log once."""
+        from monitor.bootstrap_logs import make_source  # noqa: PLC0415
+
+        return make_source(self, follow=False)
+
+    def log_poller(self) -> LogPoller:
+        """For the daemon, which counts all lines; close it at the end."""
+        from monitor.bootstrap_logs import make_poller  # noqa: PLC0415
+
+        return make_poller(self)
+
+    @cached_property
+    def request_stats(self) -> RequestStats:
+        from monitor.services.logmetrics.stats import LogRequestStats  # noqa: PLC0415
+
+        return LogRequestStats(self.log_source, self.log_rules)
 
     def parts(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False) -> Parts:
         """Everything that deploys are made of; `emit` is told what happens."""

@@ -39,7 +39,7 @@ def load_catalogue(model: type[M], *folders: Path) -> list[tuple[Document, M]]:
     problems: list[Problem] = []
     for path in catalogue_files(*folders):
         try:
-            document = parse(_read(path), str(path))
+            document = parse(read_text(path), str(path))
             loaded.append((document, model.model_validate({} if document.data is None else document.data)))
         except ConfigError as error:
             problems.extend(error.problems)
@@ -56,7 +56,8 @@ def raise_for(problems: Sequence[Problem]) -> None:
         raise ConfigError(list(problems))
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Raises ConfigError when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

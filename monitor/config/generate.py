@@ -86,6 +86,8 @@ class GenerateSection(Model):
     """Alertmanager, for Prometheus and Loki with `notify_by: alertmanager`."""
     notify_by: Literal["grafana", "alertmanager", "none"] = "grafana"
     """Who tells people about the generated rules; all three rule sets are written, one speaks."""
+    shipper: Literal["alloy", "promtail"] = "alloy"
+    """Which of the two compose.yaml starts; both configurations are written."""
     runbooks: Url | None = None
     """Where docs/runbooks can be read; the default is the generated runbook board in Grafana."""
     retention: RetentionSection = RetentionSection()

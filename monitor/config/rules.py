@@ -82,7 +82,7 @@ class RuleSection(_Texts):
         unknown = unknown_placeholders(query or "")
         if unknown:
             raise ValueError(
-                f"${unknown[0]} stands for nothing; known: {', '.join(f'${name}' for name in PLACEHOLDERS)}"
+                f"%{{{unknown[0]}}} stands for nothing; known: {', '.join(PLACEHOLDERS)}"
             )
         return query
 

@@ -16,7 +16,7 @@ from monitor.render.yamltext import duration
 
 Compare = Literal[">", "<"]
 RECORD_EVERY: Final = 30.0  # seconds between two evaluations; the guard of SLO rules counts on it
-_PLACEHOLDER: Final = re.compile(r"\$([a-z_]+)")
+_PLACEHOLDER: Final = re.compile(r"%\{([^{}]*)\}")
 PLACEHOLDERS: Final = ("access", "metrics", "own", "project")
 MAX_UID: Final = 40
 _UID_HASH: Final = 8
@@ -75,7 +75,7 @@ def rules_for(site: Site, catalogue: Catalogue) -> tuple[Rule, ...]:
 
 
 def unknown_placeholders(query: str) -> list[str]:
-    """Names behind a `$` that stand for nothing."""
+    """Names in %{...} that stand for nothing."""
     return sorted({name for name in _PLACEHOLDER.findall(query) if name not in PLACEHOLDERS})
 
 
@@ -112,8 +112,8 @@ def uid(*parts: str) -> str:
 
 
 def alternatives(values: Sequence[str]) -> str:
-    """A matcher's regular expression for exactly these values."""
-    return "|".join(re.escape(value).replace("\\-", "-") for value in sorted(values))
+    """A matcher's regular expression for exactly these names, free of backslashes, which strings would need twice."""
+    return "|".join(value.replace(".", "[.]") for value in sorted(values))
 
 
 def _expanded(rule: Rule, site: Site) -> Rule:

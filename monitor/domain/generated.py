@@ -1,0 +1,105 @@
+"""What becomes of each generated file: decided from what is wanted, what is there, and what an earlier run left.
+
+A file is ours when the manifest of an earlier run names it with the content that it still has. Anything else is a
+person's: it is never written over, and never removed. A file of ours that a person edited is theirs too, until they
+say `--force`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Fate = Literal["new", "changed", "same", "gone", "edited", "foreign", "left"]
+CONFLICTS: Final[frozenset[Fate]] = frozenset({"edited", "foreign"})
+DRIFT: Final[frozenset[Fate]] = frozenset({"new", "changed", "gone", "edited", "foreign"})
+MOST_TOMBSTONES: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file. `before` is what is there, `after` what is wanted; None is no file.
+
+    new, changed, same: as it says. gone: ours, and no longer wanted. edited: ours, but changed by hand. foreign: never
+    ours, and in the way. left: no longer wanted, but edited by hand, so it stays.
+    """
+
+    path: str
+    fate: Fate
+    before: bytes | None
+    after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What earlier runs wrote: hashes of files, and names in Grafana.
+
+    `pending` holds the hashes of a run that did not end. `tombstones` are names that an earlier run gave to Grafana and
+    that no file names any more.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    pending: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tombstones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def owns(self, path: str, content: bytes) -> bool:
+        if path not in self.files and path not in self.pending:
+            return False
+        # A file that a power cut emptied is still ours.
+        return not content or digest(content) in (self.files.get(path), self.pending.get(path))
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def decide(
+    wanted: Mapping[str, bytes], there: Mapping[str, bytes], manifest: Manifest, *, force: bool = False
+) -> list[Change]:
+    """The fate of every file, by path.
+
+    Args:
+        wanted: what this run makes.
+        there: what the folder holds, of the wanted paths and of the manifest's.
+        manifest: what earlier runs left.
+        force: write over files of ours that were edited by hand.
+    """
+    changes: list[Change] = []
+    for path, after in wanted.items():
+        before = there.get(path)
+        changes.append(Change(path, _fate(path, before, after, manifest, force=force), before, after))
+    for path in sorted({*manifest.files, *manifest.pending} - set(wanted)):
+        before = there.get(path)
+        if before is not None:
+            fate: Fate = "gone" if force or manifest.owns(path, before) else "left"
+            changes.append(Change(path, fate, before, None))
+    return sorted(changes, key=lambda change: change.path)
+
+
+def _fate(path: str, before: bytes | None, after: bytes, manifest: Manifest, *, force: bool) -> Fate:
+    if before is None:
+        return "new"
+    if before == after:
+        return "same"
+    if path not in manifest.files and path not in manifest.pending:
+        return "foreign"
+    return "changed" if force or manifest.owns(path, before) else "edited"
+
+
+def tombstones(manifest: Manifest, now: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Names to take away from Grafana: those of earlier runs that are no longer used.
+
+    They are kept for later runs, because nobody tells when Grafana has read the file; a name that is used again is no
+    tombstone any more, and of too many the first in the alphabet go.
+    """
+    kinds = sorted({*manifest.names, *manifest.tombstones, *now})
+    made: dict[str, tuple[str, ...]] = {}
+    for kind in kinds:
+        used = set(now.get(kind, ()))
+        gone = sorted(({*manifest.names.get(kind, ())} | {*manifest.tombstones.get(kind, ())}) - used)
+        if gone:
+            made[kind] = tuple(gone[-MOST_TOMBSTONES:])
+    return made
