@@ -228,6 +228,8 @@ def test_a_restart_policy_set_later_counts(world: World, engine: Engine) -> None
     world.until(lambda: seen(engine, running.id).restarts >= 1)
     engine.set_restart_policy(running.id, "no")
     engine.stop(running.id, 5)
+    engine.start(running.id)
+    assert seen(engine, running.id).restarts == 0
 
 
 def test_kill_ends_it_with_137_and_a_dead_one_cannot_be_killed(world: World, engine: Engine) -> None:
@@ -237,6 +239,10 @@ def test_kill_ends_it_with_137_and_a_dead_one_cannot_be_killed(world: World, eng
     assert seen(engine, running.id).exit_code == 137
     with pytest.raises(Conflict):
         engine.kill(running.id)
+    engine.start(running.id)
+    engine.kill(running.id, "SIGTERM")
+    world.until(lambda: seen(engine, running.id).state == "exited")
+    assert seen(engine, running.id).exit_code == 143
 
 
 def test_remove_takes_a_running_one_and_one_that_is_gone(world: World, engine: Engine) -> None:

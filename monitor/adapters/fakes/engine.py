@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from signal import Signals
 
 from monitor.adapters.fakes.enginelife import Behaviour, FakeContainer, Health, Life
 from monitor.adapters.fakes.enginestreams import FakeEvents, FakeLogs
@@ -22,6 +23,8 @@ from monitor.errors import BgmonError, Conflict, EngineError, EngineUnreachable,
 
 _HOST_MEMORY = 8 * 1024**3
 _KILLED = 137
+_BY_SIGNAL = 128
+_ENDING = (Signals.SIGTERM, Signals.SIGINT, Signals.SIGQUIT)
 _REMEMBERED_CALLS = 100_000
 
 
@@ -134,7 +137,7 @@ class FakeEngine:
         self.close_events()
         self.life.events.clear()
         now = self.life.now()
-        for one in self.life.containers.values():
+        for one in self.life.all():
             ran = one.up or one.state == "restarting"
             if ran:
                 self.life.die(one, now, _KILLED, by_hand=True)
@@ -197,7 +200,7 @@ class FakeEngine:
         stored = self._find(reference)
         if stored is None:
             raise NotFound(f"no such image: {reference}")
-        users = [one.name for one in self.life.containers.values() if one.image.id == stored.image.id]
+        users = [one.name for one in self.life.all() if one.image.id == stored.image.id]
         if users:
             raise Conflict(f"removing image {reference}: {', '.join(sorted(users))} was made from it")
         repository, _ = _split(reference)
@@ -214,7 +217,7 @@ class FakeEngine:
 
     def create(self, spec: ContainerSpec) -> Container:
         self._call("create", spec.name)
-        if any(one.name == spec.name for one in self.life.containers.values()):
+        if any(one.name == spec.name for one in self.life.all()):
             raise Conflict(f'creating {spec.name}: the container name "/{spec.name}" is already in use')
         stored = self._find(spec.image)
         if stored is None:
@@ -253,9 +256,10 @@ class FakeEngine:
         one = self._need(ref)
         if not one.up:
             raise Conflict(f"sending {signal} to {ref}: container {one.name} is not running")
-        self.life.emit(one, "kill", self.life.now(), signal="9" if signal == "SIGKILL" else signal)
-        if signal == "SIGKILL":
-            self.life.die(one, self.life.now(), _KILLED, by_hand=True)
+        number = Signals[signal]
+        self.life.emit(one, "kill", self.life.now(), signal=str(number.value))
+        if number == Signals.SIGKILL or (number in _ENDING and not one.behaviour.stubborn):
+            self.life.die(one, self.life.now(), _BY_SIGNAL + number, by_hand=True)
 
     def remove(self, ref: str) -> None:
         self._call("remove", ref)
@@ -266,7 +270,7 @@ class FakeEngine:
     def rename(self, ref: str, name: str) -> None:
         self._call("rename", ref)
         one = self._need(ref)
-        if any(other.name == name for other in self.life.containers.values()):
+        if any(other.name == name for other in self.life.all()):
             raise Conflict(f"renaming {ref} to {name}: that name is already in use")
         one.name = name
         self.life.emit(one, "rename", self.life.now())
@@ -286,7 +290,7 @@ class FakeEngine:
         self._call("containers", "")
         return [
             one.view()
-            for one in self.life.containers.values()
+            for one in self.life.all()
             if all(key in one.labels and value in ("", one.labels[key]) for key, value in labels.items())
         ]
 
@@ -346,7 +350,7 @@ class FakeEngine:
 
     def remove_network(self, name: str) -> None:
         self._call("remove_network", name)
-        if any(name in one.networks for one in self.life.containers.values() if one.up):
+        if any(name in one.networks for one in self.life.all() if one.up):
             raise EngineError(f"removing network {name}: it has active endpoints")
         self.networks.pop(name, None)
 
@@ -377,7 +381,7 @@ class FakeEngine:
 
     def _start(self, one: FakeContainer) -> None:
         for _, port in one.spec.publish.values():
-            holders = (other for other in self.life.containers.values() if other.up and other.id != one.id)
+            holders = (other for other in self.life.all() if other.up and other.id != one.id)
             if port in self.ports_taken or any(
                 port == taken for other in holders for _, taken in other.spec.publish.values()
             ):
@@ -385,6 +389,7 @@ class FakeEngine:
         if one.behaviour.start_error:
             one.error, one.exit_code = one.behaviour.start_error, 127
             raise EngineError(f"starting {one.name}: {one.behaviour.start_error}")
+        one.restarts = 0
         self.life.run(one, self.life.now())
 
     def _join(self, one: FakeContainer, network: str, aliases: tuple[str, ...]) -> None:
@@ -394,7 +399,7 @@ class FakeEngine:
 
     def _get(self, ref: str) -> FakeContainer | None:
         found = self.life.containers.get(ref)
-        return found or next((one for one in self.life.containers.values() if one.name == ref), None)
+        return found or next((one for one in self.life.all() if one.name == ref), None)
 
     def _need(self, ref: str) -> FakeContainer:
         found = self._get(ref)

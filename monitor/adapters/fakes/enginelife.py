@@ -130,9 +130,16 @@ class Life:
         self.emit(one, "create", one.created_at)
         return one
 
+    def all(self) -> list[FakeContainer]:
+        """A copy, which other threads do not change."""
+        return list(self.containers.values())
+
     def advance(self) -> None:
         """Let everything happen that is due by now, in order."""
-        now = self.now()
+        with self.changed:
+            self._advance(self.now())
+
+    def _advance(self, now: float) -> None:
         while self._timers and self._timers[0][0] <= now:
             at, _, container, life, what = heapq.heappop(self._timers)
             one = self.containers.get(container)
