@@ -41,14 +41,6 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.services.watchdog.view import StatusView
 
 
-
-
-
-
-
-
-
-
 class App:
     """Everything of one project on this host, made when first asked for."""
 

@@ -2,34 +2,157 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
+from monitor.domain.logrules import LogRule, default_fields, rule_problem
+from monitor.domain.names import LOKI_LABELS
+
+_SERVICE = "service"
 
 
 class ServiceLogs(Model):
     """How the requests of one service are read out of a log."""
 
     source: Literal["proxy", "app", "off"] = "proxy"
+    """`proxy`: the proxy's access log; `app`: the service's own output, in `format`; `off`: no request metrics."""
     format: Literal["json", "logfmt", "nginx", "caddy", "regex"] = "json"
-    status: str = "status"
-    """The field with the HTTP status."""
+    """`nginx` is the combined format, with `$request_time` after it when durations are wanted."""
+    status: str | None = None
+    """The field with the HTTP status, `status` by default. In JSON, `a.b` is inside of an object; `["a.b"]` a name."""
     duration: str | None = None
-    """The field with the duration."""
-    unit: Literal["s", "ms", "us", "ns", "duration"] = "s"
-    """The duration's unit; `duration` reads Go's form, such as 12ms."""
+    """The field with the duration, `duration` by default."""
+    unit: Literal["s", "ms", "us", "ns", "duration"] | None = None
+    """The duration's unit, seconds by default; `duration` reads Go's form, such as 12ms."""
     regex: str | None = None
-    """With `format: regex`: named groups for status and duration."""
+    """With `format: regex`: RE2 with groups named as the fields, for instance `(?P<status>[0-9]+)`."""
     path: str | None = None
-    """The field with the request's path, to leave out health checks."""
-    buckets: tuple[float, ...] = ()
+    """The field with the request's path, to leave out health checks; `path` by default."""
+    ignore: tuple[str, ...] | None = None
+    """Paths of requests to leave out; the service's health path by default."""
+    buckets: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Upper bounds of the histogram in seconds, rising; empty takes the default ones and the SLO's threshold."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> ServiceLogs:
+        if self.source != "app":
+            for name in ("format", "status", "duration", "unit", "regex", "path"):
+                if name in self.model_fields_set:
+                    raise ValueError(f"{name} describes a service's own log: add `source: app`")
+        if (self.format == "regex") != (self.regex is not None):
+            raise ValueError("format: regex and a regex go together")
+        problem = rule_problem(self._rule(), self._groups())
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    def _groups(self) -> frozenset[str] | None:
+        if self.regex is None:
+            return None
+        from monitor.domain.logtext import compile_re2, group_numbers  # noqa: PLC0415 - re2 is slow to load
+
+        try:
+            return frozenset(group_numbers(compile_re2(self.regex)))
+        except ValueError as error:
+            raise ValueError(f"regex: it is no RE2 pattern: {error}") from None
+
+    def _rule(self) -> LogRule:
+        return self.rule(health_path=None, slo_threshold=None)
+
+    def rule(self, *, health_path: str | None, slo_threshold: float | None) -> LogRule:
+        """The plain rule, with what the rest of the service's section adds to it."""
+        format_ = "access" if self.source != "app" else self.format
+        status, duration, unit, path = default_fields(format_)
+        optional = format_ == "regex"
+        groups = self._groups() if optional else None
+        if groups is not None:
+            duration = duration if duration in groups else None
+            path = path if path in groups else None
+        ignore = self.ignore if self.ignore is not None else (health_path,) if health_path else ()
+        buckets = self.buckets or with_threshold(LogRule().buckets, slo_threshold)
+        return LogRule(
+            format=format_,
+            status=self.status or status,
+            duration=self.duration or duration,
+            unit=self.unit or unit,
+            path=self.path or path,
+            ignore=tuple(item.partition("?")[0] for item in ignore),
+            regex=self.regex or "",
+            buckets=buckets,
+        )
+
+
+def with_threshold(buckets: tuple[float, ...], threshold: float | None) -> tuple[float, ...]:
+    """The bounds with the SLO's threshold among them."""
+    return tuple(sorted({*buckets, threshold})) if threshold else buckets
+
+
+class LogLimits(Model):
+    """Loki's own limits, where they are not its defaults."""
+
+    series: int = Field(default=500, ge=20)
+    """`max_query_series`: services are split over several queries to stay below."""
+    range: Duration = Field(default=30 * 86400.0, gt=0)
+    """`max_query_length`: how far one query may reach."""
+
+
+class LogsTls(Model):
+    ca: str | None = None
+    """Certificates to trust, PEM; the system's by default."""
+    cert: str | None = None
+    """Our own certificate, PEM."""
+    key: str | None = None
+    verify: bool = True
+    """`false` trusts whoever answers."""
 
 
 class LogsSection(Model):
     source: Literal["docker", "loki"] = "docker"
-    url: str | None = None
-    window: Duration = Field(default=60.0, gt=0)
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    """Where Loki answers, for instance http://loki:3100."""
+    tenant: str | None = None
+    """Sent as X-Scope-OrgID."""
+    user: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    """`${VAR}`, never the password itself."""
+    token: str | None = Field(default=None, repr=False)
+    """A bearer token, as `${VAR}`."""
+    tls: LogsTls = LogsTls()
+    timeout: Duration = Field(default=60.0, gt=0)
+    window: Duration = 60.0
+    """Requests are counted in windows of this length."""
     delay: Duration = 60.0
+    """How long after its end a window is asked for, so that lines have arrived."""
+    overlap: int = Field(default=3, ge=0, le=60)
+    """How many past windows are asked again, so that lines that came later still count, once."""
+    catch_up: Duration = 86400.0
+    """How far back windows are counted after a time without bgmon."""
+    host: str | None = None
+    """Count the streams of this `host` label alone. Needed where daemons of several hosts run the same service."""
+    labels: dict[str, str] = {}
+    """Stream labels that select the log instead of `project` and `kind`; `service` always tells services apart."""
+    limits: LogLimits = LogLimits()
+
+    @field_validator("labels")
+    @classmethod
+    def _label_names(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in labels:
+            if not name.replace("_", "a").isalnum() or name[:1].isdigit() or name == _SERVICE:
+                raise ValueError(f"{name!r} cannot select streams; labels are named like {', '.join(LOKI_LABELS[:2])}")
+        return labels
+
+    @model_validator(mode="after")
+    def _complete(self) -> LogsSection:
+        if self.source == "loki" and not self.url:
+            raise ValueError("source: loki needs its url")
+        if self.token and (self.user or self.password):
+            raise ValueError("give either a token, or user and password")
+        if bool(self.user) != bool(self.password):
+            raise ValueError("user and password go together")
+        if bool(self.tls.cert) != bool(self.tls.key):
+            raise ValueError("tls: cert and key go together")
+        if self.window < 1 or self.window != int(self.window):
+            raise ValueError("window: whole seconds")
+        return self

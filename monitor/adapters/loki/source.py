@@ -1,0 +1,182 @@
+"""Loki as a LogSource: windows that tile, the last ones asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from monitor.adapters.loki.client import Answer, LokiClient, TooManySeries
+from monitor.domain.logcounts import Counts
+from monitor.domain.logql import HEALTH, UNPARSED, Queries, Selector, queries
+from monitor.domain.logrules import LogRule
+from monitor.domain.logvalues import scale
+from monitor.domain.logwindows import Group, due, groups, halves
+from monitor.ports.logs import Batch, Cursor
+
+_COUNTED_TO: Final = "counted_to"  # end of the last window counted, milliseconds
+_WINDOW: Final = "window:"  # + end: what was last seen in a window that will be asked for again
+_decode: Final = msgspec.json.Decoder(dict[str, Counts]).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class LokiPolicy:
+    """Times are milliseconds. `labels` select the streams instead of project and kind."""
+
+    project: str
+    window: int = 60_000
+    delay: int = 60_000
+    overlap: int = 3
+    catch_up: int = 86_400_000
+    reach: int = 30 * 86_400_000
+    series: int = 500
+    host: str | None = None
+    labels: Mapping[str, str] | None = None
+
+
+class LokiSource:
+    name = "loki"
+
+    def __init__(self, client: LokiClient, rules: Mapping[str, LogRule], policy: LokiPolicy) -> None:
+        self._client = client
+        self._rules = rules
+        self._policy = policy
+        self._series = policy.series
+
+    def window(self, services: Sequence[str], start: float, end: float) -> dict[str, Counts]:
+        wanted = [service for service in services if service in self._rules]
+        length = round((end - start) * 1000)
+        found = {service: Counts() for service in services}
+        if length > 0:
+            end_ns = round(end * 1000) * 1_000_000
+
+            def ask(query: str) -> Answer:
+                return self._client.instant(query, end_ns)
+
+            for (service, _), counts in self._ask_all(wanted, length, ask, []).items():
+                found[service].add(counts)
+        return found
+
+    def collect(self, cursor: Cursor, now: float) -> Batch:
+        policy = self._policy
+        counted = cursor.get(_COUNTED_TO)
+        windows, lost = due(
+            int(now * 1000),
+            length=policy.window,
+            delay=policy.delay,
+            overlap=policy.overlap,
+            counted_to=int(counted) if counted else None,
+            catch_up=policy.catch_up,
+            reach=policy.reach,
+        )
+        warnings = [f"{lost / 1000:g} s of log are older than logs.catch_up and stay uncounted"] if lost else []
+        if not windows.ends or not self._rules:
+            return Batch({}, cursor, (windows.first - windows.length) / 1000)
+
+        def ask(query: str) -> Answer:
+            return self._client.range(query, windows.first // 1000, windows.last // 1000, windows.length // 1000)
+
+        seen: dict[int, dict[str, Counts]] = {end: {} for end in windows.ends}
+        for (service, at), counts in self._ask_all(sorted(self._rules), windows.length, ask, warnings).items():
+            if at in seen:
+                seen[at][service] = counts
+        return self._settled(cursor, seen, windows.last, warnings, more=windows.more)
+
+    def _settled(
+        self, cursor: Cursor, seen: dict[int, dict[str, Counts]], last: int, warnings: list[str], *, more: bool
+    ) -> Batch:
+        """Count what is new in each window, and remember what was seen where it will be asked for again."""
+        policy = self._policy
+        counted_to = int(cursor.get(_COUNTED_TO, "0"))
+        if counted_to > last:
+            counted_to = 0  # a clock that was ahead had counted windows that were still to come
+        increments: dict[str, Counts] = {}
+        kept: dict[str, str] = {_COUNTED_TO: str(last)}
+        for end, by_service in seen.items():
+            text = cursor.get(f"{_WINDOW}{end}")
+            if text is None and end <= counted_to:
+                continue  # counted once and let go: what is new in it can no longer be told
+            known = _decode(text) if text else {}
+            for service, counts in by_service.items():
+                earlier = known.get(service, Counts())
+                fresh = counts.beyond(earlier)
+                if not fresh.empty:
+                    increments.setdefault(service, Counts()).add(fresh)
+                    earlier.add(fresh)
+                    known[service] = earlier
+            if end > last - policy.overlap * policy.window:
+                kept[f"{_WINDOW}{end}"] = _encode(known).decode()
+        return Batch(increments, kept, last / 1000, tuple(warnings), more)
+
+    def _ask_all(
+        self, services: Iterable[str], length: int, ask: Callable[[str], Answer], warnings: list[str]
+    ) -> dict[tuple[str, int], Counts]:
+        """Counts by service and the end of their window."""
+        found: dict[tuple[str, int], Counts] = {}
+        waiting = groups(self._rules, services, self._series)
+        while waiting:
+            group = waiting.pop()
+            try:
+                part = self._ask_group(group, length, ask, warnings)
+            except TooManySeries:
+                if len(group.services) == 1:
+                    raise
+                self._series = max(20, self._series // 2)
+                waiting += halves(group)
+                continue
+            found |= part
+        return found
+
+    def _ask_group(
+        self, group: Group, length: int, ask: Callable[[str], Answer], warnings: list[str]
+    ) -> dict[tuple[str, int], Counts]:
+        found: dict[tuple[str, int], Counts] = {}
+        unit_nanos = scale(group.rule.unit, ()).nanos
+        for what, query in self._queries(group, length).named():
+            answer = ask(query)
+            warnings += answer.warnings
+            for series in answer.series:
+                service = series.labels.get("service", "")
+                if service not in group.services:
+                    continue
+                for at, value in series.values:
+                    counts = found.setdefault((service, round(at * 1000)), Counts())
+                    if what == "counts":
+                        _count(counts, series.labels.get("code", UNPARSED), round(value))
+                    elif what == "histogram":
+                        le = series.labels.get("le", "")
+                        if le:
+                            counts.buckets[le] = counts.buckets.get(le, 0) + round(value)
+                    else:
+                        counts.nanos += round(value * unit_nanos)
+        return found
+
+    def _queries(self, group: Group, length: int) -> Queries:
+        policy = self._policy
+        selector = Selector(
+            policy.project, group.rule.kind, group.services, policy.host, tuple((policy.labels or {}).items())
+        )
+        return queries(group.rule, selector, length, group.bounds)
+
+    def reset(self) -> None:
+        """Nothing is read ahead."""
+
+    def explain(self, service: str) -> list[tuple[str, str]]:
+        rule = self._rules[service]
+        return self._queries(Group(rule, (service,), rule.buckets), self._policy.window).named()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _count(counts: Counts, code: str, lines: int) -> None:
+    counts.lines += lines
+    if code == HEALTH:
+        counts.ignored += lines
+    elif code == UNPARSED or not code:
+        counts.unparsed += lines
+    else:
+        counts.codes[code] = counts.codes.get(code, 0) + lines

@@ -1,0 +1,41 @@
+"""How a line is read, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.domain.logparse import LineParser, Reading
+from monitor.domain.logrules import LogRule
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """`counted`: what the line adds to the metrics, a phrase each; `raw`: the fields as they stand in the line."""
+
+    reading: Reading
+    raw: dict[str, object]
+    counted: tuple[str, ...]
+
+
+def explain_line(rule: LogRule, line: str) -> Explained:
+    """Read one line by the rule of its service.
+
+    >>> explain_line(LogRule("json", "status", "took", "ms", None), '{"status": 503, "took": 12}').counted
+    ('a request with code 503', 'a duration of 0.012 s, in the bucket up to 0.025')
+    """
+    parser = LineParser(rule)
+    data = line.rstrip("\r\n").encode("utf-8", "surrogateescape")
+    reading = parser.read(data)
+    raw = {name: value for name, value in (parser.fields(data) or {}).items() if value is not None}
+    if reading.kind == "unparsed":
+        return Explained(reading, raw, (f"an unparsed line: {reading.note}",))
+    if reading.kind == "health":
+        return Explained(reading, raw, (f"nothing: a health check of {reading.path}",))
+    counted = [f"a request with code {reading.status}"]
+    if reading.seconds is None:
+        counted.append(
+            f"no duration: {reading.note}" if rule.duration else "no duration: the rule names no field for it"
+        )
+    else:
+        counted.append(f"a duration of {reading.seconds:g} s, in the bucket up to {reading.le}")
+    return Explained(reading, raw, tuple(counted))

@@ -1,0 +1,78 @@
+"""The chore that keeps request counters up to date: read, count, commit."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from monitor.domain.logcounts import Counts
+from monitor.errors import SourceError, UnreachableError
+from monitor.ports.logs import LogSource, LogStore
+
+_MOST_ROUNDS = 50  # of one poll; what is left waits for the next, so that a long catch-up does not hold up the rest
+
+
+@dataclass(frozen=True, slots=True)
+class PollReport:
+    """`error` is why the source could not be read; `behind`: there is more to be had, the next poll goes on."""
+
+    lines: int = 0
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+    behind: bool = False
+
+
+@dataclass(slots=True)
+class SourceState:
+    """What metrics say of the source. Times are unix seconds, None before the first poll."""
+
+    source: str
+    up: bool = False
+    polled_at: float | None = None
+    until: float | None = None
+    warnings: int = 0
+    totals: dict[str, Counts] = field(default_factory=dict)
+
+
+class LogPoller:
+    """Safe to call from several threads; one poll runs at a time."""
+
+    def __init__(self, source: LogSource, store: LogStore) -> None:
+        self._source = source
+        self._store = store
+        self._lock = threading.Lock()
+        self._up = False
+        self._polled_at: float | None = None
+
+    def poll(self, now: float) -> PollReport:
+        """Count what came since the last poll. A source that fails is reported, never raised; raises StateError."""
+        with self._lock:
+            self._polled_at = now
+            lines = 0
+            warnings: list[str] = []
+            for _ in range(_MOST_ROUNDS):
+                progress = self._store.progress(self._source.name)
+                try:
+                    batch = self._source.collect(progress.cursor, now)
+                except (UnreachableError, SourceError) as error:
+                    self._up = False
+                    return PollReport(lines, str(error), tuple(warnings), behind=True)
+                self._up = True
+                if not self._store.commit(self._source.name, progress.cursor, batch):
+                    self._source.reset()
+                    return PollReport(lines, "another process counts this log too", tuple(warnings))
+                lines += sum(counts.lines for counts in batch.counts.values())
+                warnings += batch.warnings
+                if not batch.more:
+                    return PollReport(lines, "", tuple(warnings))
+            return PollReport(lines, "", tuple(warnings), behind=True)
+
+    def state(self) -> SourceState:
+        """As of the last commit."""
+        progress = self._store.progress(self._source.name)
+        return SourceState(
+            self._source.name, self._up, self._polled_at, progress.until, progress.warnings, self._store.totals()
+        )
+
+    def close(self) -> None:
+        self._source.close()
