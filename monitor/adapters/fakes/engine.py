@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from signal import Signals
 
+from monitor.adapters.fakes.engineimages import FakeImages
 from monitor.adapters.fakes.enginelife import Behaviour, FakeContainer, Health, Life
 from monitor.adapters.fakes.enginestreams import FakeEvents, FakeLogs
 from monitor.domain.containers import (
@@ -19,20 +18,13 @@ from monitor.domain.containers import (
     Image,
     PullProgress,
 )
-from monitor.errors import BgmonError, Conflict, EngineError, EngineUnreachable, NotFound, PullFailed
+from monitor.errors import BgmonError, Conflict, EngineError, EngineUnreachable, NotFound
 
 _HOST_MEMORY = 8 * 1024**3
 _KILLED = 137
 _BY_SIGNAL = 128
 _ENDING = (Signals.SIGTERM, Signals.SIGINT, Signals.SIGQUIT)
 _REMEMBERED_CALLS = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    image: Image
-    labels: Mapping[str, str]
-    behaviour: Behaviour
 
 
 class FakeEngine:
@@ -44,6 +36,7 @@ class FakeEngine:
         answers: what `exec` gives, by command.
         specs: the specs containers were created from, by id.
         calls: (method, subject) of the latest calls, in order.
+        push, refuse, build: put images into the registry, let pulls fail, put images on the host.
     """
 
     def __init__(self, now: Callable[[], float], *, architecture: str = "amd64") -> None:
@@ -55,54 +48,13 @@ class FakeEngine:
         self.networks: dict[str, tuple[dict[str, str], bool]] = {}
         self.calls: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_CALLS)
         self.architecture = architecture
-        self._registry: dict[str, _Stored | BgmonError] = {}
-        self._local: dict[str, _Stored] = {}
+        self.store = FakeImages(now, architecture)
+        self.push, self.refuse, self.build = self.store.push, self.store.refuse, self.store.build
         self._failures: dict[str, list[BgmonError]] = defaultdict(list)
         self._events = FakeEvents(self.life)
         self._joins = 0
 
     # --- what the world does ---
-
-    def push(
-        self,
-        reference: str,
-        behaviour: Behaviour = Behaviour(),  # noqa: B008 - frozen
-        *,
-        content: str = "",
-        labels: Mapping[str, str] | None = None,
-        healthcheck: bool = False,
-        architecture: str = "",
-        exposed_ports: tuple[int, ...] = (),
-    ) -> Image:
-        """Put an image into the registry; pushing a tag again with other `content` moves it."""
-        repository, tag = _split(reference)
-        digest = "sha256:" + hashlib.sha256(f"digest {repository} {content or tag}".encode()).hexdigest()
-        image = Image(
-            id="sha256:" + hashlib.sha256(f"image {content or repository + tag}".encode()).hexdigest(),
-            tags=(f"{repository}:{tag}",),
-            digests=(f"{repository}@{digest}",),
-            architecture=architecture or self.architecture,
-            size=100_000_000,
-            healthcheck=healthcheck,
-            exposed_ports=exposed_ports,
-            created_at=self.life.now(),
-        )
-        stored = _Stored(image, dict(labels or {}), behaviour)
-        self._registry[f"{repository}:{tag}"] = self._registry[image.digests[0]] = stored
-        return image
-
-    def refuse(self, reference: str, error: BgmonError) -> None:
-        """Let every pull of `reference` fail."""
-        repository, tag = _split(reference)
-        self._registry[f"{repository}:{tag}"] = error
-
-    def build(self, reference: str, behaviour: Behaviour = Behaviour(), **options: bool) -> Image:  # noqa: B008 - frozen
-        """Put an image on the host that no registry has seen."""
-        repository, tag = _split(reference)
-        image = replace(self.push(reference, behaviour, **options), digests=())  # type: ignore[arg-type]
-        self._registry.pop(f"{repository}:{tag}")
-        self._local[f"{repository}:{tag}"] = _Stored(image, {}, behaviour)
-        return image
 
     def fail(self, method: str, error: BgmonError, *, times: int = 1) -> None:
         """Let the next calls of a method fail."""
@@ -167,51 +119,28 @@ class FakeEngine:
 
     def pull(self, reference: str, progress: Callable[[PullProgress], None] | None = None) -> Image:
         self._call("pull", reference)
-        repository, tag = _split(reference)
-        key = reference if "@" in reference else f"{repository}:{tag}"
-        stored = self._registry.get(key)
-        if stored is None:
-            raise PullFailed(f"cannot pull {reference}: the tag does not exist there", hint="check the tag")
-        if isinstance(stored, BgmonError):
-            raise stored
+        image = self.store.pull(reference)
         if progress is not None:
-            for current in (0, stored.image.size):
-                progress(PullProgress("downloading: 1 of 1 layers", current, stored.image.size))
-        for name in (*stored.image.tags, *stored.image.digests) if "@" not in reference else stored.image.digests:
-            self._local[name] = stored
-        return self._image(key, stored)
+            for current in (0, image.size):
+                progress(PullProgress("downloading: 1 of 1 layers", current, image.size))
+        return image
 
     def image(self, reference: str) -> Image | None:
         self._call("image", reference)
-        stored = self._find(reference)
-        return None if stored is None else self._image(reference, stored)
+        stored = self.store.find(reference)
+        return None if stored is None else self.store.view(reference, stored)
 
     def images(self, repository: str) -> list[Image]:
         self._call("images", repository)
-        found = {
-            stored.image.id: self._image(name, stored)
-            for name, stored in self._local.items()
-            if _split(name)[0] == repository
-        }
-        return list(found.values())
+        return self.store.of(repository)
 
     def remove_image(self, reference: str) -> None:
         self._call("remove_image", reference)
-        stored = self._find(reference)
-        if stored is None:
-            raise NotFound(f"no such image: {reference}")
-        users = [one.name for one in self.life.all() if one.image.id == stored.image.id]
+        stored = self.store.find(reference)
+        users = [one.name for one in self.life.all() if stored is not None and one.image.id == stored.image.id]
         if users:
             raise Conflict(f"removing image {reference}: {', '.join(sorted(users))} was made from it")
-        repository, _ = _split(reference)
-        by_id = reference == stored.image.id
-        for name in [name for name, held in self._local.items() if held.image.id == stored.image.id]:
-            if by_id or name == reference or ("@" in reference and _split(name)[0] == repository):
-                del self._local[name]
-        tagged = {_split(name)[0] for name in self._local if "@" not in name}
-        for name in [name for name in self._local if "@" in name]:
-            if _split(name)[0] == repository and repository not in tagged and "@" not in reference:
-                del self._local[name]
+        self.store.remove(reference)
 
     # --- containers ---
 
@@ -219,12 +148,12 @@ class FakeEngine:
         self._call("create", spec.name)
         if any(one.name == spec.name for one in self.life.all()):
             raise Conflict(f'creating {spec.name}: the container name "/{spec.name}" is already in use')
-        stored = self._find(spec.image)
+        stored = self.store.find(spec.image)
         if stored is None:
             raise NotFound(f"creating {spec.name}: no such image: {spec.image}")
         if spec.network not in (None, "host", "bridge", "none") and spec.network not in self.networks:
             raise NotFound(f"creating {spec.name}: network {spec.network} not found")
-        image = self._image(spec.image, stored)
+        image = self.store.view(spec.image, stored)
         one = self.life.add(spec, image, {**stored.labels, **spec.labels}, stored.behaviour)
         self.specs[one.id] = spec
         self._join(one, spec.network or "bridge", ())
@@ -406,23 +335,3 @@ class FakeEngine:
         if found is None:
             raise NotFound(f"no such container: {ref}")
         return found
-
-    def _find(self, reference: str) -> _Stored | None:
-        if reference.startswith("sha256:"):
-            return next((stored for stored in self._local.values() if stored.image.id == reference), None)
-        repository, tag = _split(reference)
-        return self._local.get(reference if "@" in reference else f"{repository}:{tag}")
-
-    def _image(self, reference: str, stored: _Stored) -> Image:
-        """As the host knows it now: a tag that has moved on is no longer this image's."""
-        names = [name for name, held in self._local.items() if held.image.id == stored.image.id]
-        digests = sorted((name for name in names if "@" in name), key=lambda name: name != reference)
-        return replace(stored.image, tags=tuple(name for name in names if "@" not in name), digests=tuple(digests))
-
-
-def _split(reference: str) -> tuple[str, str]:
-    """(repository, tag) of a reference; the tag is `latest` unless it has one."""
-    name = reference.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    repository, _, tag = last.partition(":")
-    return head + slash + repository, tag or "latest"
