@@ -56,6 +56,8 @@ class EventPump:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bgmon-events", daemon=True)
         self.last_ns = since_ns
+        self.connects = 0
+        """How often the stream was opened."""
 
     def start(self) -> None:
         self._thread.start()
@@ -79,6 +81,7 @@ class EventPump:
             try:
                 stream = self._engine.events(since=self._since(), labels={LABEL_PROJECT: self._project})
                 # Listed once the stream is open: whatever changes from now on is in one of the two.
+                self.connects += 1
                 self._on_connect()
                 for event in stream:
                     wait = _FIRST_WAIT

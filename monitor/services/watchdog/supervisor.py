@@ -65,6 +65,7 @@ class Supervisor:
         self._engine_told = False
         self._engine_why = ""
         self._last_events: dict[str, float] = {}
+        self._unannounced: dict[str, float] = {}
         self._healer = Healer(parts)
         self._dispatch = dispatch
         self._settle = settle
@@ -129,13 +130,18 @@ class Supervisor:
         self._deaths.setdefault(service, []).append(death)
 
     def missed(self, before: Seen | None, after: Seen | None, now: float) -> bool:
-        """Whether the container changed some seconds ago and no event said so: the stream has gone deaf."""
+        """Whether the container changed some seconds ago and no event has said so: the stream has gone deaf."""
         old = before.facts.container if before is not None else None
         new = after.facts.container if after is not None else None
-        if old is None or new is None or old.id != new.id or old.state == new.state:
+        if new is None:
             return False
-        changed = max(new.started_at or 0.0, new.finished_at or 0.0)
-        return changed < now - _STREAM_PATIENCE and self._last_events.get(new.id, 0.0) < changed - _STREAM_PATIENCE
+        if old is not None and old.id == new.id and old.state != new.state:
+            self._unannounced[new.id] = max(new.started_at or 0.0, new.finished_at or 0.0)
+        changed = self._unannounced.get(new.id)
+        if changed is None or now < changed + _STREAM_PATIENCE:
+            return False
+        del self._unannounced[new.id]
+        return self._last_events.get(new.id, 0.0) < changed - _STREAM_PATIENCE
 
     # -- the look --
 
@@ -192,20 +198,21 @@ class Supervisor:
     def _carry_out(self, service: str, seen: Seen, decision: Decision, now: float) -> None:
         """The act first, since it is urgent; then what is told and written down, the watch last.
 
-        A daemon that dies in between decides the same again, and alerts that are open are not told twice.
+        A daemon that is killed in between has spent the budget but remembers nothing else: the next one finds the
+        same again, and an alert that is open already is not told twice.
         """
         old = self.watches.get(service)
         heal = next((action for action in decision.actions if isinstance(action, Heal)), None)
         self.watches[service] = decision.watch
         if heal is not None:
             self._host_acts.append(now)
-            self.parts.memory.save(decision.watch)  # budgets are spent before the act, not after
+            self.parts.memory.save(_before_the_act(old, decision.watch))
             self.parts.memory.add_restart(service, heal.how, now)
         finish = self._begin(service, seen, heal, now) if heal is not None else None
         self._record(service, seen.release, seen.facts.container, decision, now)
         if old is not None and old.state != decision.watch.state:
             log.info("%s: %s -> %s (%s)", service, old.state, decision.watch.state, decision.watch.reason)
-        if old != decision.watch and heal is None:
+        if old != decision.watch:
             self.parts.memory.save(decision.watch)
         if finish is not None:
             finish()
@@ -342,3 +349,9 @@ class Supervisor:
         log.info("the engine answers again")
         self._engine_told = False
         self.parts.alerts.resolve("engine-down", "", now, "the engine answers again")
+
+
+def _before_the_act(old: Watch | None, new: Watch) -> Watch:
+    """What must not be forgotten if this process is killed during the act: that it was tried, and nothing more."""
+    known = old if old is not None and old.deploy == new.deploy else fresh(new.service, new.deploy, new.since)
+    return replace(known, restarts=new.restarts, attempts=new.attempts, rolled_back=new.rolled_back)
