@@ -75,7 +75,7 @@ def test_a_message_says_what_why_how_long_and_what_is_held_back(flavor: Any) -> 
     assert "old log" not in text.body
     assert "for 4 h 2 min now" in text.body
     assert "vps1" in text.body
-    assert "bgmon incidents 7" in text.body
+    assert "bgmon incidents --service core --detail" in text.body
     assert "repetition" in text.body
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.fakes.notify import FakeChannel, MemoryAlertStore
+from monitor.adapters.locks import FileLocks
 from monitor.adapters.notify.messages import Messages
 from monitor.adapters.notify.webhook import WebhookChannel
 from monitor.adapters.state.alerts import SqliteAlertStore
@@ -248,7 +249,9 @@ def test_a_slow_channel_delays_neither_the_caller_nor_another_channel(tmp_path: 
     slow.answers = [Answer(delay=60.0)]
     database = Database(tmp_path / "state.db")
     channels = [webhook(slow.url), webhook(chat.url)]
-    alerting = Alerting(SqliteAlertStore(database), channels, None, AlertPolicy(group=0), SystemClock(), deadline=60.0)
+    locks = FileLocks(tmp_path / "locks")
+    store = SqliteAlertStore(database)
+    alerting = Alerting(store, channels, None, AlertPolicy(group=0), SystemClock(), locks=locks, deadline=60.0)
     alerting.start()
     try:
         alerting.manager.fire(CORE, 1000.0)
@@ -263,9 +266,13 @@ def test_a_slow_channel_delays_neither_the_caller_nor_another_channel(tmp_path: 
     assert [request.body["alerts"][0]["status"] for request in chat.received] == ["firing", "resolved"]
 
 
-def test_the_group_window_closes_without_any_further_event(chat: Chat) -> None:
-    store = MemoryAlertStore()
-    alerting = Alerting(store, [webhook(chat.url)], None, AlertPolicy(group=0.2), SystemClock(), deadline=5.0)
+def running(store: AlertStore, tmp_path: Path, policy: AlertPolicy, *channels: Channel) -> Alerting:
+    locks = FileLocks(tmp_path / "locks")
+    return Alerting(store, channels, None, policy, SystemClock(), locks=locks, deadline=5.0)
+
+
+def test_the_group_window_closes_without_any_further_event(tmp_path: Path, chat: Chat) -> None:
+    alerting = running(MemoryAlertStore(), tmp_path, AlertPolicy(group=0.2), webhook(chat.url))
     alerting.start()
     try:
         now = SystemClock().now()
@@ -282,6 +289,7 @@ def test_the_group_window_closes_without_any_further_event(chat: Chat) -> None:
 DAEMON = """
 import sys
 from monitor.adapters.clock import SystemClock
+from monitor.adapters.locks import FileLocks
 from monitor.adapters.notify.messages import Messages
 from monitor.adapters.notify.webhook import WebhookChannel
 from monitor.adapters.state.alerts import SqliteAlertStore
@@ -294,7 +302,8 @@ from pathlib import Path
 path, url, first, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 store = SqliteAlertStore(Database(Path(path)))
 channel = WebhookChannel(url, "webhook", url, Messages("shop", "vps1"))
-alerting = Alerting(store, [channel], None, AlertPolicy(group=0), SystemClock(), deadline=30.0)
+locks = FileLocks(Path(path).parent / "locks")
+alerting = Alerting(store, [channel], None, AlertPolicy(group=0), SystemClock(), locks=locks, deadline=30.0)
 alerting.start()
 for number in range(first, first + count):
     alerting.manager.tell(Condition("exited", f"s{number}", "info", "healed"), SystemClock().now())
@@ -397,10 +406,51 @@ def _waiting(state: Path) -> int:
         connection.close()
 
 
-def test_stopping_ends_all_threads(chat: Chat) -> None:
+def test_stopping_ends_all_threads(tmp_path: Path, chat: Chat) -> None:
     before = threading.active_count()
-    alerting = Alerting(MemoryAlertStore(), [webhook(chat.url)], None, AlertPolicy(), SystemClock(), deadline=5.0)
+    alerting = running(MemoryAlertStore(), tmp_path, AlertPolicy(), webhook(chat.url))
     alerting.start()
-    assert threading.active_count() == before + 2
+    wait_until(lambda: threading.active_count() == before + 2, what="a thread for the channel, and one that ticks")
     alerting.stop()
     assert threading.active_count() == before
+
+
+# ---- several processes, and processes that do not stay ------------------------------------------------------------
+
+
+def test_a_process_that_does_not_stay_tells_all_at_once_and_waits_for_no_window(tmp_path: Path, chat: Chat) -> None:
+    alerting = running(MemoryAlertStore(), tmp_path, AlertPolicy(group=600), webhook(chat.url))
+    alerting.manager.fire(CORE, SystemClock().now())
+    assert alerting.drain() == 0
+    assert [request.body["title"] for request in chat.received] == ["FIRING: core exited [shop on vps1]"]
+    chat.answers = [Answer(500)]
+    alerting.manager.resolve("exited", "core", SystemClock().now())
+    assert alerting.drain() == 1
+    assert len(chat.received) == 2
+
+
+def test_what_a_running_daemon_delivers_is_left_to_it(tmp_path: Path, chat: Chat) -> None:
+    store, locks = MemoryAlertStore(), FileLocks(tmp_path / "locks")
+    alerting = running(store, tmp_path, AlertPolicy(group=0), webhook(chat.url))
+    with locks.acquire("_alerts", wait=0, purpose="test"):
+        alerting.manager.fire(CORE, SystemClock().now())
+        assert alerting.drain() == 1
+        alerting.start()
+        alerting.manager.resolve("exited", "core", SystemClock().now())
+        assert chat.received == []
+    wait_until(lambda: len(chat.received) == 2, what="the one that waited for the lock to take over")
+    alerting.stop()
+    assert not locks.held("_alerts")
+
+
+def test_a_new_configuration_keeps_what_waits(tmp_path: Path, chat: Chat) -> None:
+    down = Chat()
+    down.close()
+    store = MemoryAlertStore()
+    alerting = running(store, tmp_path, AlertPolicy(group=0), webhook(down.url))
+    alerting.start()
+    alerting.manager.fire(CORE, SystemClock().now())
+    wait_until(store.errors, what="the first try")
+    alerting.reconfigure([webhook(chat.url)], AlertPolicy(group=0), deadline=5.0)
+    wait_until(lambda: chat.received, what="the message on the new channel")
+    alerting.stop()

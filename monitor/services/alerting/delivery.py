@@ -7,19 +7,22 @@ The second one carries the same key, and says that it may be a repetition.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Sequence
 from typing import Final
 
 from monitor.domain.outbox import LONGEST_ASKED, hopeless, retry_wait
-from monitor.errors import NotifyError, StateError
+from monitor.errors import LockedError, NotifyError, StateError
 from monitor.ports.clock import Clock
+from monitor.ports.deploys import Locks
 from monitor.ports.notify import AlertStore, Channel, Pending
 from monitor.services.alerting.manager import AlertManager
 
 log = logging.getLogger(__name__)
 
+LOCK: Final = "_alerts"  # no service can be called that
 TICK: Final = 0.5
 PRUNE_EVERY: Final = 3600.0
 
@@ -79,12 +82,17 @@ class Courier:
 
 
 class Delivery:
-    """The threads: one a channel, and one that lets the manager tell what is due."""
+    """The threads: one a channel, and one that lets the manager tell what is due.
 
-    def __init__(self, store: AlertStore, manager: AlertManager, clock: Clock) -> None:
+    Only one process delivers at a time, the one that holds the lock; another waits for it, and meanwhile its alerts
+    are delivered by that one.
+    """
+
+    def __init__(self, store: AlertStore, manager: AlertManager, clock: Clock, locks: Locks) -> None:
         self._store = store
         self._manager = manager
         self._clock = clock
+        self._locks = locks
         self._stop = threading.Event()
         self._wakes: list[threading.Event] = []
         self._threads: list[threading.Thread] = []
@@ -93,19 +101,31 @@ class Delivery:
         """Begin; what an earlier process left in the outbox goes first."""
         self._stop.clear()
         self._manager.wake = self._wake
-        for channel in channels:
-            wake = threading.Event()
-            self._wakes.append(wake)
-            courier = Courier(self._store, channel, self._clock, deadline=deadline)
-            self._spawn(f"alerts {channel.label}", self._carry, courier, wake)
-        self._spawn("alerts", self._tick)
+        self._spawn("alerts", self._run, tuple(channels), deadline)
+
+    def drain(self, channels: Sequence[Channel], *, deadline: float, seconds: float) -> int:
+        """Tell everything now, for a process that does not stay; how many messages still wait.
+
+        Nothing is tried twice, and what a running daemon holds the lock for is left to it.
+        """
+        self._manager.tick(self._clock.now(), at_once=True)
+        try:
+            with self._locks.acquire(LOCK, wait=0.0, purpose="telling alerts"):
+                until = self._clock.monotonic() + seconds
+                for channel in channels:
+                    courier = Courier(self._store, channel, self._clock, deadline=deadline)
+                    while courier.step() == 0.0 and self._clock.monotonic() < until:
+                        pass
+        except LockedError:
+            log.debug("a running daemon tells the alerts")
+        return sum(self._store.waiting().values())
 
     def stop(self, timeout: float = 5.0) -> None:
         """End within `timeout` seconds; what is under way then is tried again by the next process."""
         self._stop.set()
         self._wake()
         until = self._clock.monotonic() + timeout
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.join(max(0.0, until - self._clock.monotonic()))
         self._threads.clear()
         self._wakes.clear()
@@ -131,14 +151,39 @@ class Delivery:
             if wait != 0.0:
                 wake.wait(wait)
 
-    def _tick(self) -> None:
+    def _run(self, channels: Sequence[Channel], deadline: float) -> None:
+        """Tick; and from the moment the lock is ours, deliver."""
         prune_at = self._clock.monotonic()
-        while not self._stop.wait(TICK):
-            try:
-                now = self._clock.now()
-                self._manager.tick(now)
-                if self._clock.monotonic() >= prune_at:
-                    self._store.prune(now)
-                    prune_at = self._clock.monotonic() + PRUNE_EVERY
-            except StateError as error:
-                log.error("alerts: %s", error)  # noqa: TRY400 - the message says it all
+        with contextlib.ExitStack() as held:
+            locked = False
+            while not self._stop.is_set():
+                try:
+                    if not locked:
+                        locked = self._lock(held)
+                        if locked:
+                            self._deliver(channels, deadline)
+                    now = self._clock.now()
+                    self._manager.tick(now)
+                    if self._clock.monotonic() >= prune_at:
+                        self._store.prune(now)
+                        prune_at = self._clock.monotonic() + PRUNE_EVERY
+                except StateError as error:
+                    log.error("alerts: %s", error)  # noqa: TRY400 - the message says it all
+                self._stop.wait(TICK)
+            for thread in self._threads:
+                if thread is not threading.current_thread():
+                    thread.join()  # the lock is held until nobody sends any more
+
+    def _lock(self, held: contextlib.ExitStack) -> bool:
+        try:
+            held.enter_context(self._locks.acquire(LOCK, wait=0.0, purpose="telling alerts"))
+        except LockedError:
+            return False
+        return True
+
+    def _deliver(self, channels: Sequence[Channel], deadline: float) -> None:
+        for channel in channels:
+            wake = threading.Event()
+            self._wakes.append(wake)
+            courier = Courier(self._store, channel, self._clock, deadline=deadline)
+            self._spawn(f"alerts {channel.label}", self._carry, courier, wake)

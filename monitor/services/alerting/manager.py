@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from monitor.domain import alerts
 from monitor.domain.alerts import AlertPolicy, Book, Line, Message, Silence
@@ -42,9 +43,10 @@ class AlertManager:
     def tell(self, condition: Condition, now: float) -> None:
         self._change(lambda book: (alerts.tell(book, condition, now), ()), now)
 
-    def tick(self, now: float) -> None:
-        """Tell what is due: to be called about every second."""
-        self._change(lambda book: (book, ()), now)
+    def tick(self, now: float, *, at_once: bool = False) -> None:
+        """Tell what is due: to be called about every second; `at_once` waits for no group's window."""
+        policy = replace(self._policy, group=0.0) if at_once else self._policy
+        self._change(lambda book: (book, ()), now, policy)
 
     def reconfigure(self, channels: Sequence[Channel], policy: AlertPolicy, now: float) -> int:
         """Take a new configuration over; returns how many waiting messages have nowhere to go any more."""
@@ -58,10 +60,15 @@ class AlertManager:
         open_now.sort(key=lambda alert: (-alerts.GRAVITY[alert.condition.severity], alert.since))
         return tuple(alert.condition for alert in open_now)
 
-    def _change(self, change: Callable[[Book], tuple[Book, tuple[Line, ...]]], now: float) -> None:
+    def _change(
+        self,
+        change: Callable[[Book], tuple[Book, tuple[Line, ...]]],
+        now: float,
+        policy: AlertPolicy | None = None,
+    ) -> None:
         def decision(book: Book, silences: Sequence[Silence]) -> Decided:
             book, at_once = change(book)
-            book, due = alerts.flush(book, silences, self._policy, now)
+            book, due = alerts.flush(book, silences, policy or self._policy, now)
             lines = (*at_once, *due)
             return Decided(book, self._outgoing(Message(now, lines)) if lines else ())
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from monitor.domain.alerts import AlertPolicy
 from monitor.ports.clock import Clock
+from monitor.ports.deploys import Locks
 from monitor.ports.notify import AlertSink, AlertStore, Channel
 from monitor.services.alerting.delivery import Delivery
 from monitor.services.alerting.manager import AlertManager
@@ -24,6 +25,7 @@ class Alerting:
         sink: an Alertmanager to push to, if any.
         policy: grouping and repeating.
         clock: the time.
+        locks: keep two processes from delivering the same.
         deadline: seconds that one try to send may take.
     """
 
@@ -35,6 +37,7 @@ class Alerting:
         policy: AlertPolicy,
         clock: Clock,
         *,
+        locks: Locks,
         deadline: float,
     ) -> None:
         self.store = store
@@ -43,20 +46,37 @@ class Alerting:
         self._policy = policy
         self._clock = clock
         self._deadline = deadline
-        self._delivery = Delivery(store, self.manager, clock)
+        self._delivery = Delivery(store, self.manager, clock, locks)
         self._pusher = None if sink is None else Pusher(store, sink, clock, deadline=deadline)
 
     def start(self) -> None:
         """Begin to tell; what an earlier process left comes first. Raises StateError."""
-        lost = self.manager.reconfigure(self.channels, self._policy, self._clock.now())
-        if lost:
-            log.warning("%d message(s) waited for channels that are no longer configured, and were dropped", lost)
+        self._adopt()
         self._delivery.start(self.channels, deadline=self._deadline)
         if self._pusher is not None:
             self._pusher.start()
+
+    def reconfigure(self, channels: Sequence[Channel], policy: AlertPolicy, *, deadline: float) -> None:
+        """Go on with other channels and another policy; what waits is kept. Blocks until a try under way has ended."""
+        self._delivery.stop(deadline + 1.0)
+        self.channels, self._policy, self._deadline = tuple(channels), policy, deadline
+        self._adopt()
+        self._delivery.start(self.channels, deadline=deadline)
+
+    def drain(self, seconds: float = 30.0) -> int:
+        """For a process that does not stay: tell all that waits now; how many messages are left for later."""
+        self._adopt()
+        if self._pusher is not None:
+            self._pusher.step()
+        return self._delivery.drain(self.channels, deadline=self._deadline, seconds=seconds)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stop within `timeout` seconds; what was not delivered stays in the outbox."""
         self._delivery.stop(timeout)
         if self._pusher is not None:
             self._pusher.stop(timeout)
+
+    def _adopt(self) -> None:
+        lost = self.manager.reconfigure(self.channels, self._policy, self._clock.now())
+        if lost:
+            log.warning("%d message(s) waited for channels that are no longer configured, and were dropped", lost)
