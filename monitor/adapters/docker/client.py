@@ -18,7 +18,7 @@ from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from docker.utils import kwargs_from_env, version_lt
 
-from monitor.adapters.docker.translate import border
+from monitor.adapters.docker.translate import border, one_line
 from monitor.errors import UsageError
 
 CONNECT_TIMEOUT = 10.0
@@ -98,7 +98,12 @@ class Connection:
             self._client = None
 
     def _make(self, version: str) -> docker.APIClient:
-        client = docker.APIClient(version=version, timeout=self.timeout, **self._options)
+        try:
+            client = docker.APIClient(version=version, timeout=self.timeout, **self._options)
+        except (docker.errors.InvalidConfigFile, ValueError) as error:  # it reads the logins, needed or not
+            raise UsageError(
+                f"Docker's own config.json is wrong: {one_line(str(error))}", hint="docker login"
+            ) from error
         client.trust_env = False  # no proxy, no .netrc: the engine is addressed as told
         if self.url.startswith(("unix://", "http+unix://")):
             address = "http+unix://" + self.url.partition("://")[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from monitor.adapters.docker.events import EventStreams, label_filter
 from monitor.adapters.docker.logs import Demultiplexer, LogStream
 from monitor.adapters.docker.networks import Networks
 from monitor.adapters.docker.pull import pull
-from monitor.adapters.docker.translate import border, translate
+from monitor.adapters.docker.translate import OTHER_VERSION, border, translate
 from monitor.domain.containers import (
     Container,
     ContainerSpec,
@@ -28,7 +28,7 @@ from monitor.domain.containers import (
     Image,
     PullProgress,
 )
-from monitor.errors import Conflict, NotFound
+from monitor.errors import Conflict, EngineError, NotFound
 
 _INSPECTORS = 4
 _ONE_SHOT_SINCE = "1.41"
@@ -41,11 +41,13 @@ class DockerEngine:
 
     Args:
         url: the engine's address; None obeys DOCKER_HOST, DOCKER_CONTEXT and Docker's own config.
-        timeout: seconds to wait for an answer. Log, event and exec streams are exempt; a pull may be silent for
-            five minutes; a stop is given its own time-out on top.
+        timeout: seconds to wait for an answer. Log, event and exec streams are exempt; a stop is given its own
+            time-out on top.
+        silence: seconds that a pull may go without a word.
     """
 
-    def __init__(self, url: str | None = None, *, timeout: float = 60.0) -> None:
+    def __init__(self, url: str | None = None, *, timeout: float = 60.0, silence: float = 300.0) -> None:
+        self._silence = silence
         self._connection = Connection(url, timeout=timeout)
         self._events = EventStreams(self._connection.connect)
         self._networks = Networks(self._connection)
@@ -58,8 +60,15 @@ class DockerEngine:
         self._events.close()
         self._connection.close()
 
-    def _doing(self, what: str) -> AbstractContextManager[None]:
-        return border(what, engine=self.url)
+    @contextmanager
+    def _doing(self, what: str) -> Iterator[None]:
+        try:
+            with border(what, engine=self.url):
+                yield
+        except EngineError as error:
+            if OTHER_VERSION in str(error):
+                self._connection.close()  # the next call agrees on a version anew
+            raise
 
     # --- the engine and its images ---
 
@@ -69,7 +78,9 @@ class DockerEngine:
             return read.engine_info(client.info(), client.version())
 
     def pull(self, reference: str, progress: Callable[[PullProgress], None] | None = None) -> Image:
-        pinned = pull(self._connection.client, reference, progress, engine=self.url)
+        with self._doing(f"pulling {reference}"):
+            client = self._connection.client
+        pinned = pull(client, reference, progress, engine=self.url, silence=self._silence)
         image = self.image(pinned) or self.image(reference)
         if image is None:
             raise NotFound(f"image {reference} was pulled, and somebody removed it at once")

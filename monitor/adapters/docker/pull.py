@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import docker
@@ -14,11 +16,10 @@ from docker.utils import parse_repository_tag
 from docker.utils.json_stream import json_stream
 
 from monitor.adapters.docker.client import request
-from monitor.adapters.docker.translate import explain, translate
+from monitor.adapters.docker.translate import explain, one_line, timed_out, translate
 from monitor.domain.containers import PullProgress
 from monitor.errors import EngineUnreachable, PullFailed
 
-_SILENCE = 300.0  # seconds without a word until a pull is given up
 _DISK = "free space where Docker keeps its data: bgmon prune, docker system prune"
 _LOGIN = "log in on this host as the user that runs bgmon: docker login {registry}"
 # (part of what the engine said, what it means, what to do next); the first that fits counts.
@@ -92,38 +93,56 @@ def pull(
     progress: Callable[[PullProgress], None] | None,
     *,
     engine: str,
+    silence: float,
 ) -> str:
     """Pull, and name exactly what came: `repository@digest`, or `reference` when the engine told no digest.
 
+    `silence` is how long, in seconds, the engine may say nothing. What `progress` raises ends the pull and passes.
+
     Raises:
-        PullFailed: there is no such image, no access, no registry, no space.
+        PullFailed: there is no such image, no access, no registry, no space, or nothing happens.
         EngineUnreachable: the engine itself does not answer.
     """
     repository, tag = parse_repository_tag(reference)
     registry = _registry(repository, reference)
+    headers = _credentials(client, registry)
+    border = partial(_border, reference, registry, engine)
+    with border():
+        params = {"fromImage": repository, "tag": tag or "latest"}
+        response = request(client, "POST", "/images/create", params=params, headers=headers, read_timeout=silence)
+    meter = Meter()
+    digest = ""
+    with response:
+        lines = json_stream(response.iter_content(None))
+        while True:
+            with border():
+                line = next(lines, None)
+            if line is None:
+                return f"{repository}@{digest}" if digest else reference
+            if error := (line.get("errorDetail") or {}).get("message") or line.get("error"):
+                raise failed(reference, registry, one_line(str(error)))
+            if line.get("status", "").startswith("Digest: "):
+                digest = line["status"].removeprefix("Digest: ").strip()
+            step = meter.take(line)
+            if step is not None and progress is not None:
+                progress(step)
+
+
+@contextmanager
+def _border(reference: str, registry: str, engine: str) -> Iterator[None]:
     try:
-        response = request(
-            client,
-            "POST",
-            "/images/create",
-            params={"fromImage": repository, "tag": tag or "latest"},
-            headers=_credentials(client, registry),
-            read_timeout=_SILENCE,
-        )
-        with response:
-            digest = _follow(json_stream(response.iter_content(None)), progress)
-    except _EngineSaidNo as error:
-        raise failed(reference, registry, str(error)) from None
+        yield
     except docker.errors.APIError as error:
         raise failed(reference, registry, explain(error)) from error
-    except PullFailed:
-        raise
     except Exception as error:
+        if timed_out(error):
+            raise PullFailed(
+                f"cannot pull {reference}: nothing came for too long", hint=f"check the way to {registry}, and its load"
+            ) from error
         translated = translate(error, f"pulling {reference}", engine=engine)
         if isinstance(translated, EngineUnreachable):
             raise translated from error
         raise PullFailed(str(translated), hint=translated.hint) from error
-    return f"{repository}@{digest}" if digest else reference
 
 
 def failed(reference: str, registry: str, said: str) -> PullFailed:
@@ -133,27 +152,6 @@ def failed(reference: str, registry: str, said: str) -> PullFailed:
         if part in low:
             return PullFailed(f"cannot pull {reference}: {meaning} ({said})", hint=hint.format(registry=registry))
     return PullFailed(f"cannot pull {reference}: {said}", hint=f"try it by hand: docker pull {reference}")
-
-
-class _EngineSaidNo(Exception):
-    """The engine had begun to answer when it failed, so that the error stands in the stream."""
-
-
-def _follow(lines: Iterable[Mapping[str, Any]], progress: Callable[[PullProgress], None] | None) -> str:
-    """Read to the end; the digest that was pulled, if it was named."""
-    meter = Meter()
-    digest = ""
-    for line in lines:
-        error = (line.get("errorDetail") or {}).get("message") or line.get("error")
-        if error:
-            raise _EngineSaidNo(" ".join(str(error).split()))
-        status = line.get("status", "")
-        if status.startswith("Digest: "):
-            digest = status.removeprefix("Digest: ").strip()
-        step = meter.take(line)
-        if step is not None and progress is not None:
-            progress(step)
-    return digest
 
 
 def _registry(repository: str, reference: str) -> str:
@@ -174,9 +172,9 @@ def _credentials(client: docker.APIClient, registry: str) -> dict[str, str]:
             warnings.simplefilter("ignore")
             client.reload_config()
             header = auth.get_config_header(client, registry)
-    except docker.errors.DockerException as error:
+    except (docker.errors.DockerException, ValueError, KeyError) as error:
         raise PullFailed(
-            f"no credentials for {registry}: {' '.join(str(error).split())}",
+            f"no credentials for {registry}: {one_line(str(error))}",
             hint="mend credsStore and credHelpers in Docker's config.json, or the helper they name",
         ) from error
     return {"X-Registry-Auth": header.decode()} if header else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,8 @@ import urllib3.exceptions
 
 from monitor.errors import BgmonError, Conflict, EngineError, EngineUnreachable, NotFound
 
+log = logging.getLogger(__name__)
+
 _UNREACHABLE = (
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
@@ -18,8 +22,10 @@ _UNREACHABLE = (
     urllib3.exceptions.HTTPError,
     OSError,
 )
+_TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 # What the engine says when a published port is taken: by another container, or by any other process.
 _PORT_TAKEN = ("port is already allocated", "address already in use", "ports are not available")
+OTHER_VERSION = "client version"
 # (part of the engine's message, what to do next)
 _HINTS = (
     ("executable file not found", "the command does not exist in the image; check `command` and `docker.entrypoint`"),
@@ -29,18 +35,21 @@ _HINTS = (
     ("no space left on device", "free space where Docker keeps its data: bgmon prune, docker system prune"),
     ("all predefined address pools", "too many networks: docker network prune, or set default-address-pools"),
     ("pid namespace", "check `docker.pid_mode`"),
-    ("client version", "the engine speaks another version of its API: start bgmon again"),
+    (OTHER_VERSION, "the engine was exchanged for another version: try again"),
 )
 
 
 @contextmanager
 def border(doing: str, *, engine: str) -> Iterator[None]:
     """Translate whatever the block raises; `doing` is what bgmon was at, as in "starting shop-core-green"."""
+    began = time.monotonic()
     try:
         yield
+        log.debug("engine: %s: %.1f ms", doing, 1000 * (time.monotonic() - began))
     except BgmonError:
         raise
     except Exception as error:
+        log.debug("engine: %s: %s", doing, type(error).__name__)
         raise translate(error, doing, engine=engine) from error
 
 
@@ -52,16 +61,16 @@ def translate(error: Exception, doing: str, *, engine: str) -> BgmonError:
         inner = _inner(error)
         if isinstance(inner, _UNREACHABLE):
             return unreachable(inner, doing, engine=engine)
-        return EngineError(f"{doing}: {_one_line(str(error))}")
+        return EngineError(f"{doing}: {one_line(str(error))}")
     if isinstance(error, _UNREACHABLE):
         return unreachable(error, doing, engine=engine)
-    return EngineError(f"{doing}: {type(error).__name__}: {_one_line(str(error))}")
+    return EngineError(f"{doing}: {type(error).__name__}: {one_line(str(error))}")
 
 
 def unreachable(error: BaseException, doing: str, *, engine: str) -> EngineUnreachable:
     """Why nothing came back, and what to do about it."""
     causes = list(_chain(error))
-    if any(isinstance(cause, requests.exceptions.Timeout | TimeoutError) for cause in causes):
+    if timed_out(error):
         return EngineUnreachable(
             f"{doing}: the Docker engine at {engine} did not answer in time",
             hint="look at its log: journalctl -u docker",
@@ -77,9 +86,14 @@ def unreachable(error: BaseException, doing: str, *, engine: str) -> EngineUnrea
             hint="start it (systemctl start docker), or point DOCKER_HOST to it",
         )
     return EngineUnreachable(
-        f"{doing}: the connection to the Docker engine at {engine} broke: {_one_line(str(causes[-1]))}",
+        f"{doing}: the connection to the Docker engine at {engine} broke: {one_line(str(causes[-1]))}",
         hint="look at its log: journalctl -u docker",
     )
+
+
+def timed_out(error: BaseException) -> bool:
+    """Whether it comes of nobody answering for too long."""
+    return any(isinstance(cause, _TIMEOUTS) for cause in _chain(error))
 
 
 def says_port_taken(message: str) -> bool:
@@ -88,7 +102,7 @@ def says_port_taken(message: str) -> bool:
 
 def explain(error: docker.errors.APIError) -> str:
     """The engine's own words."""
-    return _one_line(str(error.explanation or error))
+    return one_line(str(error.explanation or error))
 
 
 def _refused(error: docker.errors.APIError, doing: str) -> EngineError:
@@ -128,5 +142,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         waiting.extend(reason for reason in reasons if isinstance(reason, BaseException))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     return " ".join(text.split())

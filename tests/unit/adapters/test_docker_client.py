@@ -16,14 +16,15 @@ from docker.context.config import get_context_id
 
 from monitor.adapters.docker.client import Connection
 from monitor.adapters.docker.engine import DockerEngine
-from monitor.errors import EngineError, EngineUnreachable, UsageError
+from monitor.domain.containers import PullProgress
+from monitor.errors import EngineError, EngineUnreachable, PullFailed, UsageError
 
 Answer = Callable[[str], bytes | None]
 
 
 @contextmanager
 def engine_that(answer: Answer, folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """A unix socket that answers request lines with bytes; None keeps the client waiting."""
+    """A unix socket that answers request lines with bytes; None, and chunks without an end, keep the client waiting."""
     asked: list[str] = []
     closing = threading.Event()
 
@@ -34,10 +35,9 @@ def engine_that(answer: Answer, folder: Path) -> Iterator[tuple[str, list[str]]]
             while self.rfile.readline().strip():
                 pass
             given = answer(line)
-            if given is None:
+            self.wfile.write(given or b"")
+            if given is None or b"chunked" in given:
                 closing.wait(10)
-            else:
-                self.wfile.write(given)
 
     class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         daemon_threads = True
@@ -152,3 +152,57 @@ def test_proxies_of_the_environment_are_not_used(tmp_path: Path, monkeypatch: py
         engine = DockerEngine(url)
         assert engine.image("x") is not None
         engine.close()
+
+
+CHUNK = b'1b\r\n{"status":"a","id":"layer"}\r\n'
+
+
+def test_a_pull_in_which_nothing_happens_is_given_up(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    steps: list[PullProgress] = []
+
+    def answer(line: str) -> bytes:
+        return answers({"ApiVersion": "1.41"}) if "/version" in line else head + CHUNK
+
+    with engine_that(answer, tmp_path) as (url, _):
+        engine = DockerEngine(url, silence=0.1)
+        with pytest.raises(PullFailed, match="nothing came for too long") as caught:
+            engine.pull("reg.example.com/core:1", steps.append)
+        assert "reg.example.com" in caught.value.hint
+        assert len(steps) == 1
+
+        def stop(_: PullProgress) -> None:
+            raise InterruptedError("whoever watches has enough")
+
+        with pytest.raises(InterruptedError):
+            engine.pull("reg.example.com/core:1", stop)
+        engine.close()
+
+
+def test_an_engine_that_was_exchanged_is_asked_for_its_version_again(tmp_path: Path) -> None:
+    now = {"newest": "1.41"}
+
+    def answer(line: str) -> bytes:
+        if "/version" in line:
+            return answers({"ApiVersion": now["newest"]})
+        if f"/v{now['newest']}/" not in line:
+            return answers(
+                {"message": "client version 1.41 is too old. Minimum supported API version is 1.44"}, "400 Bad"
+            )
+        return answers({"Id": "i"})
+
+    with engine_that(answer, tmp_path) as (url, _):
+        engine = DockerEngine(url)
+        assert engine.image("core:1") is not None
+        now["newest"] = "1.44"
+        with pytest.raises(EngineError, match="too old") as caught:
+            engine.image("core:1")
+        assert "try again" in caught.value.hint
+        assert engine.image("core:1") is not None
+        engine.close()
+
+
+def test_a_broken_config_of_docker_is_named(docker_config: Path) -> None:
+    (docker_config / "config.json").write_text(json.dumps({"auths": {"reg.example.com": {"auth": "%"}}}))
+    with pytest.raises(UsageError, match="Docker's own config.json is wrong"):
+        DockerEngine().info()
