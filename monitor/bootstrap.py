@@ -27,10 +27,16 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.adapters.state.totals import SqliteTotals
     from monitor.adapters.state.watch import SqliteWatchStore
     from monitor.config.schema import Config
+    from monitor.domain.alerts import AlertPolicy
+    from monitor.domain.boards import Catalogue as BoardCatalogue
     from monitor.domain.logrules import LogRule
+    from monitor.domain.routes import ServiceRoute
     from monitor.domain.spec import ServiceSpec
     from monitor.ports.logs import LogSource
+    from monitor.ports.notify import Channel
+    from monitor.ports.proxy import Proxy
     from monitor.ports.requests import RequestStats
+    from monitor.ports.series import SeriesSource
     from monitor.render.everything import Rendered
     from monitor.render.site import Site
     from monitor.services.alerting.runner import Alerting
@@ -96,6 +102,33 @@ class App:
         return SqliteDeployStore(self.database)
 
     @cached_property
+    def proxy(self) -> Proxy:
+        """The proxy's driver; nothing is started. The engine is reached only when the proxy runs in a container."""
+        from monitor.adapters.haproxy.make import make_proxy  # noqa: PLC0415
+
+        return make_proxy(
+            self.config.proxy,
+            project=self.project,
+            folder=self.state_dir / "proxy",
+            base=self.folder,
+            engine=lambda: self.engine,
+        )
+
+    def routes(self) -> list[ServiceRoute]:
+        """What the proxy is to carry now: bgmon.yml, the recorded slots, and what a person decided."""
+        from monitor.domain.routes import service_routes  # noqa: PLC0415
+
+        flags = {name: self.store.flags(name) for name in self.specs}
+        return service_routes(self.specs.values(), self.store.all_slots(), flags)
+
+    def proxy_config(self) -> str:
+        """The proxy's configuration as it would be written now."""
+        from monitor.adapters.haproxy.make import settings_of  # noqa: PLC0415
+        from monitor.render.haproxy import CONFIG, render  # noqa: PLC0415
+
+        return render(self.routes(), settings_of(self.config.proxy)).files[CONFIG]
+
+    @cached_property
     def locks(self) -> FileLocks:
         from monitor.adapters.locks import FileLocks  # noqa: PLC0415
 
@@ -129,21 +162,35 @@ class App:
     def alerting(self) -> Alerting:
         """Alerts: start it, fire into `alerting.manager`, stop it."""
         from monitor.adapters.clock import SystemClock  # noqa: PLC0415
-        from monitor.adapters.notify import make_channels, make_sink  # noqa: PLC0415
-        from monitor.domain.alerts import AlertPolicy  # noqa: PLC0415
+        from monitor.adapters.notify import make_sink  # noqa: PLC0415
         from monitor.services.alerting.runner import Alerting  # noqa: PLC0415
 
         section = self.config.notify
-        needs = {name: service.depends_on for name, service in self.config.services.items()}
         return Alerting(
             self.alert_store,
-            make_channels(section, self.messages, project=self.project, host=self.host),
+            self._channels(),
             make_sink(section, project=self.project, host=self.host),
-            AlertPolicy(group=section.group, repeat=section.repeat, needs=needs),
+            self._alert_policy(),
             SystemClock(),
             locks=self.locks,
             deadline=section.deadline,
         )
+
+    def reload_alerting(self) -> None:
+        """Take channels and policy out of `config` again. Raises UsageError when notify.templates is no folder."""
+        self.__dict__.pop("messages", None)
+        self.alerting.reconfigure(self._channels(), self._alert_policy(), deadline=self.config.notify.deadline)
+
+    def _channels(self) -> list[Channel]:
+        from monitor.adapters.notify import make_channels  # noqa: PLC0415
+
+        return make_channels(self.config.notify, self.messages, project=self.project, host=self.host)
+
+    def _alert_policy(self) -> AlertPolicy:
+        from monitor.domain.alerts import AlertPolicy  # noqa: PLC0415
+
+        needs = {name: service.depends_on for name, service in self.config.services.items()}
+        return AlertPolicy(group=self.config.notify.group, repeat=self.config.notify.repeat, needs=needs)
 
     @cached_property
     def watch_store(self) -> SqliteWatchStore:
@@ -194,6 +241,22 @@ class App:
         from monitor.render.everything import render_all  # noqa: PLC0415
 
         return render_all(self.site, load_sources(self.config.generate, self.folder))
+
+    @cached_property
+    def boards(self) -> BoardCatalogue:
+        """The shipped boards and the user's. Raises ConfigError for a wrong catalogue."""
+        from monitor.config.sources import load_sources  # noqa: PLC0415
+
+        return load_sources(self.config.generate, self.folder).boards
+
+    def series_sources(self, prometheus: str | None, *, scrape: float = 15.0) -> Callable[[str], SeriesSource | None]:
+        """Who answers a board's queries outside of Grafana: that Prometheus, and samples for everything else."""
+        from monitor.adapters.prometheus_api import PrometheusApi  # noqa: PLC0415
+        from monitor.adapters.sample_series import SampleSeries  # noqa: PLC0415
+
+        sample = SampleSeries(sorted(self.config.services), self.site.host.name)
+        real = PrometheusApi(prometheus, scrape=scrape) if prometheus else sample
+        return {"prometheus": real, "loki": sample}.get
 
     def generate_environment(self) -> dict[str, str]:
         """The secrets behind the variables that generated files refer to."""

@@ -13,6 +13,7 @@ from monitor.adapters.chores import ScheduledChores
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.state.db import Database
 from monitor.adapters.systemd import Systemd
+from monitor.bootstrap_web import make_chores, make_peers, make_server
 from monitor.config.loader import load_file
 from monitor.domain.conditions import Condition
 from monitor.errors import BgmonError
@@ -111,6 +112,7 @@ def make_daemon(app: App) -> Daemon:
     made: list[Daemon] = []
     app.database = Database(app.state_dir / "state.db", check=True)
     watch = watch_parts(app, app.alerting.manager, lambda: bool(made) and made[0].stopping)
+    peers = make_peers(app)
 
     def reload() -> WatchSettings:
         config = load_file(app.config_file)
@@ -118,6 +120,7 @@ def make_daemon(app: App) -> Daemon:
             raise BgmonError(f"the project is now called {config.project}: restart the daemon")
         app.config = config
         app.__dict__.pop("specs", None)
+        app.reload_alerting()
         return settings(config)
 
     daemon = Daemon(
@@ -133,6 +136,8 @@ def make_daemon(app: App) -> Daemon:
             reload=reload,
             stamp=lambda: _stamp(app),
             make_proxy=lambda stopped: _proxy_watch(app, watch, stopped),
+            make_server=lambda daemon: make_server(app, make_view(app, daemon), peers, daemon.problems),
+            extra=make_chores(app, peers, lambda: [text for daemon in made for text in daemon.problems()]),
             reconcile=app.config.watch.reconcile,
             retention=app.config.watch.retention,
             notices=_notices(app),

@@ -254,9 +254,9 @@ def test_a_slow_channel_delays_neither_the_caller_nor_another_channel(tmp_path: 
     alerting = Alerting(store, channels, None, AlertPolicy(group=0), SystemClock(), locks=locks, deadline=60.0)
     alerting.start()
     try:
-        alerting.manager.fire(CORE, 1000.0)
+        alerting.manager.fire(CORE, SystemClock().now())
         wait_until(lambda: slow.received, what="the slow one to be asked")
-        alerting.manager.resolve("exited", "core", 1010.0)
+        alerting.manager.resolve("exited", "core", SystemClock().now())
         wait_until(lambda: len(chat.received) == 2, what="both messages on the quick channel")
         assert len(slow.received) == 1
     finally:

@@ -1,0 +1,102 @@
+"""The daemon's HTTP side and the watchers of the watcher, put together for an application."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from monitor.adapters.clock import SystemClock
+from monitor.errors import BgmonError
+from monitor.ports.status import StatusSource
+from monitor.ports.web import WebServer
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
+    from monitor.bootstrap import App
+    from monitor.services.peers import PeerWatch
+
+Chore = tuple[str, float, Callable[[], None]]
+
+
+def make_peers(app: App) -> PeerWatch:
+    """What watches the other hosts; without any, it has nothing to do."""
+    from monitor.adapters.peers_http import HttpPeers  # noqa: PLC0415
+    from monitor.ports.peers import Peer  # noqa: PLC0415
+    from monitor.services.peers import PeerWatch  # noqa: PLC0415
+
+    peers = [
+        Peer(peer.name, peer.url, peer.token.get_secret_value() if peer.token is not None else None)
+        for peer in app.config.watch.peers
+    ]
+    return PeerWatch(peers, HttpPeers(), app.alerting.manager, SystemClock())
+
+
+def make_chores(app: App, peers: PeerWatch, problems: Callable[[], Sequence[str]]) -> list[Chore]:
+    """(name, seconds, work) for the daemon's scheduler. The heart beats only while there are no `problems`."""
+    section = app.config.watch
+    chores: list[Chore] = []
+    if section.peers:
+        chores.append(("peers", section.peer_interval, peers.round))
+    if section.heartbeat is not None:
+        from monitor.adapters.peers_http import Heartbeat  # noqa: PLC0415
+
+        heartbeat = Heartbeat(section.heartbeat.get_secret_value())
+        chores.append(("heartbeat", section.heartbeat_interval, lambda: None if problems() else heartbeat.beat()))
+    return chores
+
+
+def make_server(
+    app: App,
+    source: StatusSource,
+    peers: PeerWatch,
+    problems: Callable[[], Sequence[str]],
+    extra: Sequence[Collector] = (),
+) -> WebServer:
+    """Metrics, API and status page. `extra` are further collectors, such as that of the request metrics."""
+    from monitor.adapters.containerstats import ContainerCollector  # noqa: PLC0415
+    from monitor.adapters.hostinfo import HostCollector  # noqa: PLC0415
+    from monitor.adapters.prometheus import (  # noqa: PLC0415
+        Exposition,
+        HistoryCollector,
+        PeersCollector,
+        StatusCollector,
+    )
+    from monitor.adapters.web.server import AiohttpServer, WebSettings  # noqa: PLC0415
+
+    section = app.config.watch
+    host, port = section.address
+    tls = section.tls
+    settings = WebSettings(
+        host,
+        port,
+        token=section.token.get_secret_value() if section.token is not None else None,
+        cert=app.folder / tls.cert if tls is not None else None,
+        key=app.folder / tls.key if tls is not None and tls.key is not None else None,
+    )
+    exposition = Exposition(
+        [
+            StatusCollector(source),
+            HistoryCollector(app.totals, app.store, app.alert_store),
+            ContainerCollector(app.engine, app.store),
+            PeersCollector(peers),
+            HostCollector(_mounts(app)),
+            *extra,
+        ]
+    )
+    return AiohttpServer(settings, source, exposition, peers=peers, ready=lambda: "; ".join(problems()))
+
+
+def _mounts(app: App) -> tuple[str, ...]:
+    """The file systems that can fill up: the root, where Docker's data is, and where the state is; each once."""
+    try:
+        docker = app.engine.info().root_dir
+    except BgmonError:
+        docker = "/var/lib/docker"
+    found: dict[int, str] = {}
+    for folder in ("/", docker, str(app.state_dir)):
+        with contextlib.suppress(OSError):
+            found.setdefault(os.stat(folder).st_dev, folder)  # noqa: PTH116 - the number is wanted, not the path
+    return tuple(found.values())
