@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from monitor.domain.names import Color
-from monitor.domain.spec import RouteSpec
+from monitor.domain.records import ServiceFlags
+from monitor.domain.spec import RouteSpec, ServiceSpec
 
 SlotState = Literal["ready", "drain", "maint"]
 
@@ -29,6 +30,7 @@ class ServiceRoute:
     internal: str | None = None
     slots: Mapping[Color, Slot] = field(default_factory=dict)
     maintenance: bool = False
+    check_path: str = "/"  # asked after a crash, until anything answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +61,23 @@ class ProxyStatus:
     listening: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     detail: str = ""
+
+
+def service_routes(
+    specs: Iterable[ServiceSpec],
+    slots: Mapping[str, Mapping[Color, Slot]],
+    flags: Mapping[str, ServiceFlags],
+) -> list[ServiceRoute]:
+    """What the proxy is to carry: each service with a port, in order of name, deployed already or not."""
+    return [
+        ServiceRoute(
+            service=spec.name,
+            public=spec.route,
+            internal=spec.internal,
+            slots=slots.get(spec.name, {}),
+            maintenance=flags.get(spec.name, ServiceFlags()).maintenance,
+            check_path=spec.health.path or "/",
+        )
+        for spec in sorted(specs, key=lambda spec: spec.name)
+        if spec.proxied
+    ]

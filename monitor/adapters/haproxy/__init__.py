@@ -1,0 +1,1 @@
+"""HAProxy as the Proxy port: rendered files, the runtime API, and two ways to run it."""

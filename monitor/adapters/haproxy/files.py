@@ -1,0 +1,141 @@
+"""The proxy's files: rendered, checked by HAProxy itself, and put in place one rename at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from monitor.domain.proxysettings import ProxySettings
+from monitor.domain.proxytable import Certificate
+from monitor.domain.routes import ServiceRoute
+from monitor.errors import ProxyError
+from monitor.render.haproxy import CONFIG, Rendered, render
+
+_CHECK_FOLDER = "check"
+
+
+class ProxyFiles:
+    """What HAProxy reads, in `folder` (0700, all files 0600: private keys are among them).
+
+    Args:
+        folder: where they are.
+        settings: how the proxy is set up.
+        base: what relative paths of certificates and pages in bgmon.yml start from.
+    """
+
+    def __init__(self, folder: Path, settings: ProxySettings, base: Path) -> None:
+        self.folder = folder
+        self._settings = settings
+        self._base = base
+
+    def prepare(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ProxyError(f"{self.folder}: {error.strerror}") from None
+
+    def render(self, routes: Sequence[ServiceRoute]) -> tuple[Rendered, dict[str, bytes]]:
+        """Everything, certificates included, as bytes by file name.
+
+        Raises:
+            ProxyError: a certificate or page cannot be read, or one address is wanted for two things.
+        """
+        page = None
+        if self._settings.maintenance_page is not None:
+            page = self._read(self._settings.maintenance_page, "proxy.maintenance_page").decode(errors="replace")
+        rendered = render(routes, self._settings, maintenance_page=page)
+        secrets = {name: self._combine(certificate) for name, certificate in rendered.certificates}
+        if secrets:
+            digest = hashlib.sha256(b"".join(secrets.values())).hexdigest()
+            rendered = render(routes, self._settings, maintenance_page=page, salt=digest)
+        return rendered, {**{name: text.encode() for name, text in rendered.files.items()}, **secrets}
+
+    def on_disk(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for path in self.folder.glob("*"):
+            if path.suffix in {".cfg", ".map", ".html", ".list", ".pem"}:
+                with suppress(OSError):
+                    found[path.name] = path.read_bytes()
+        return found
+
+    def check(self, files: Mapping[str, bytes], checker: Callable[[Path], str]) -> None:
+        """Have HAProxy read them in a folder of their own.
+
+        Raises:
+            ProxyError: with what HAProxy said.
+        """
+        folder = self.folder / _CHECK_FOLDER
+        self.prepare()
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(mode=0o700)
+            for name, data in files.items():
+                _write(folder / name, data)
+            said = checker(folder)
+        except OSError as error:
+            raise ProxyError(f"{folder}: {error.strerror}") from None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if said:
+            raise ProxyError(
+                f"HAProxy does not take the configuration rendered for {self.folder / CONFIG}:\n{said}",
+                hint="the running proxy is untouched; look at it with: bgmon proxy boot --dry-run",
+            )
+
+    def install(self, files: Mapping[str, bytes]) -> None:
+        """Put them in place, the configuration last, and take away what is no longer among them.
+
+        Raises:
+            ProxyError: the folder cannot be written; no file is half written.
+        """
+        self.prepare()
+        present = self.on_disk()
+        try:
+            for name in sorted(files, key=lambda name: name == CONFIG):
+                if present.get(name) != files[name]:
+                    temporary = self.folder / f"{name}.new"
+                    _write(temporary, files[name])
+                    temporary.replace(self.folder / name)
+            for name in present.keys() - files.keys():
+                (self.folder / name).unlink(missing_ok=True)
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise ProxyError(f"{self.folder}: {error.strerror}", hint="is the disk full or read-only?") from None
+
+    def addresses(self) -> tuple[str, ...]:
+        """What the configuration in place listens on."""
+        text = self.on_disk().get(CONFIG, b"").decode(errors="replace")
+        return tuple(re.findall(r"^\s+bind (\S+)", text, re.MULTILINE))
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _combine(self, certificate: Certificate) -> bytes:
+        chain = self._read(certificate.files.cert, "tls.cert")
+        if certificate.files.key is None:
+            return chain
+        return chain.rstrip() + b"\n" + self._read(certificate.files.key, "tls.key")
+
+    def _read(self, name: str, key: str) -> bytes:
+        path = self._base / Path(name).expanduser()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ProxyError(f"{path}: {error.strerror}", hint=f"correct {key} in bgmon.yml") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

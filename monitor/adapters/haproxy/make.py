@@ -1,0 +1,49 @@
+"""From the `proxy:` section to a driver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from monitor.adapters.haproxy.container import ContainerRunner
+from monitor.adapters.haproxy.driver import HAProxy
+from monitor.adapters.haproxy.files import ProxyFiles
+from monitor.adapters.haproxy.process import ProcessRunner
+from monitor.config.proxy import ProxySection
+from monitor.domain.proxysettings import ProxySettings, ProxyTimeouts
+from monitor.domain.spec import TlsFiles
+from monitor.ports.engine import Engine
+
+
+def settings_of(section: ProxySection) -> ProxySettings:
+    return ProxySettings(
+        listen=section.listen,
+        tls_listen=section.tls_listen,
+        tls=TlsFiles(section.tls.cert, section.tls.key) if section.tls else None,
+        redirect_https=section.redirect_https,
+        internal_listen=section.internal_listen,
+        timeouts=ProxyTimeouts(**section.timeouts.model_dump()),
+        retries=section.retries,
+        max_connections=section.max_connections,
+        maintenance_page=section.maintenance_page,
+        privileged=section.run == "container" or os.geteuid() == 0,
+    )
+
+
+def make_proxy(
+    section: ProxySection, *, project: str, folder: Path, base: Path, engine: Callable[[], Engine]
+) -> HAProxy:
+    """The driver for one project on this host.
+
+    Args:
+        section: from bgmon.yml.
+        project: whose proxy it is.
+        folder: where its files and sockets are.
+        base: what relative paths in bgmon.yml start from.
+        engine: asked for only when the proxy runs in a container.
+    """
+    files = ProxyFiles(folder, settings_of(section), base)
+    if section.run == "process":
+        return HAProxy(files, ProcessRunner(folder, section.binary))
+    return HAProxy(files, ContainerRunner(engine(), project, folder, section.image))

@@ -1,0 +1,55 @@
+"""What the two ways to run HAProxy have in common."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final, Protocol
+
+from monitor.render.haproxy import CONFIG, MASTER_SOCKET
+
+_NOISE: Final = re.compile(r"^\[NOTICE\]|^\[WARNING\]|^Warnings were found|^Configuration file is valid")
+
+
+class Runner(Protocol):
+    """Each call raises ProxyError when HAProxy cannot be run, and what the engine raises in a container."""
+
+    def check(self, folder: Path) -> str:
+        """What HAProxy has against the configuration in `folder`; empty when it takes it."""
+        ...
+
+    def start(self) -> None:
+        """Start it, detached from us. It may still fail to listen: `complaints` then says why."""
+        ...
+
+    def alive(self) -> bool: ...
+
+    def complaints(self) -> str:
+        """Why it ended or did not reload, in HAProxy's words."""
+        ...
+
+    def stop(self) -> None: ...
+
+    def outdated(self) -> bool:
+        """Whether what runs is another program or image than would be started now."""
+        ...
+
+    def replace(self) -> None:
+        """Start anew beside the running one, let that finish what it has under way, and take its place."""
+        ...
+
+
+def arguments(binary: str, folder: Path) -> tuple[str, ...]:
+    """Master-worker mode in the foreground. All paths are relative to the folder, however long its own path is."""
+    return (binary, "-W", "-db", "-S", f"unix@{MASTER_SOCKET},mode,600", "-C", str(folder), "-f", CONFIG)
+
+
+def check_arguments(binary: str, folder: Path) -> tuple[str, ...]:
+    return (binary, "-c", "-C", str(folder), "-f", CONFIG)
+
+
+def words(output: str) -> str:
+    """The lines of HAProxy's output that say what is wrong, without the access log and the notices."""
+    lines = [line.strip() for line in output.splitlines()]
+    kept = [line for line in lines if line and not line.startswith("{") and not _NOISE.match(line)]
+    return "\n".join(kept[-12:])

@@ -1,0 +1,110 @@
+"""The runtime API: text commands over HAProxy's Unix sockets.
+
+Source: HAProxy Management Guide, sections 9.3 (Unix Socket commands) and 9.4 (Master CLI). A line may hold several
+commands parted by semicolons; each answers with its text and an empty line, and a command that changes something
+answers with nothing when it worked.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+from monitor.errors import ProxyError, ProxyUnreachable
+
+TIMEOUT: Final = 5.0
+_MAX_COMMANDS: Final = 12000  # bytes of one line; HAProxy's buffer takes 16384
+
+
+class RuntimeSocket:
+    """One of the sockets, by folder and name. Each call is a connection of its own, so it survives any reload."""
+
+    def __init__(self, folder: Path, name: str, *, timeout: float = TIMEOUT) -> None:
+        self._folder = folder
+        self._name = name
+        self._timeout = timeout
+
+    def ask(self, *commands: str) -> str:
+        """The answers to all commands, in order.
+
+        Raises:
+            ProxyUnreachable: nothing listens, or the answer did not come in time. Whether the commands took effect
+                is then unknown.
+        """
+        line = "; ".join(commands)
+        assert len(line) < _MAX_COMMANDS, "split it"
+        assert "\n" not in line
+        try:
+            return self._exchange(f"{line}\n".encode())
+        except TimeoutError:
+            raise ProxyUnreachable(
+                f"the proxy did not answer within {self._timeout:g} s on {self._folder / self._name}"
+            ) from None
+        except OSError as error:
+            raise ProxyUnreachable(
+                f"the proxy does not answer on {self._folder / self._name}: {error.strerror}",
+                hint="start it with: bgmon proxy boot",
+            ) from None
+
+    def tell(self, *commands: str) -> None:
+        """Commands that change something, in one round trip.
+
+        Raises:
+            ProxyError: with what HAProxy said.
+            ProxyUnreachable: as for `ask`.
+        """
+        said = self.ask(*commands).strip()
+        if said:
+            raise ProxyError(f"the proxy refused: {' '.join(said.split())}")
+
+    def _exchange(self, data: bytes) -> str:
+        # Through the folder's descriptor, since a Unix socket's path may be 107 bytes long at most.
+        folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(self._timeout)
+                connection.connect(f"/proc/self/fd/{folder}/{self._name}")
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+                chunks = []
+                while chunk := connection.recv(65536):
+                    chunks.append(chunk)
+        finally:
+            os.close(folder)
+        return b"".join(chunks).decode(errors="replace")
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """`show stat`: comma-separated, the heading marked by `# `."""
+    lines = [line for line in text.removeprefix("# ").splitlines() if line]
+    return list(csv.DictReader(lines))
+
+
+def columns(text: str) -> list[dict[str, str]]:
+    """`show servers state`: a version line, a heading marked by `# `, and values parted by spaces."""
+    lines = [line for line in text.splitlines() if line]
+    heading = next((line.removeprefix("# ").split() for line in lines if line.startswith("# ")), [])
+    rows = [line.split() for line in lines if line[0] != "#" and " " in line]
+    return [dict(zip(heading, row, strict=False)) for row in rows]
+
+
+def pairs(text: str) -> dict[str, str]:
+    """`show info`: `Name: value` lines."""
+    parted = (line.partition(":") for line in text.splitlines())
+    return {name: value.strip() for name, colon, value in parted if colon}
+
+
+def workers(text: str) -> tuple[list[int], list[int]]:
+    """`show proc` of the master: process ids of the current workers, and of old ones that still have connections."""
+    current: list[int] = []
+    old: list[int] = []
+    into: list[int] = []
+    for line in text.splitlines():
+        if line.startswith("# "):
+            into = {"# workers": current, "# old workers": old}.get(line.strip(), [])
+        elif line[:1].isdigit() and line.split()[1:2] == ["worker"]:
+            into.append(int(line.split()[0]))
+    return current, old
