@@ -114,8 +114,9 @@ class ProcessRunner:
 def _is_haproxy(pid: int, folder: Path) -> bool:
     """Whether that process is the one started for `folder`, and not another that got its number."""
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
         return False
-    return str(folder).encode() in command and state != "Z"
+    # It is empty for a moment whenever the master starts itself over.
+    return state != "Z" and (not command or str(folder).encode() in command.split(b"\0"))
