@@ -23,6 +23,7 @@ ConditionKind = Literal[
     "rolled-back",
     "log-source",
     "state",
+    "test",  # `bgmon notify test`
     "orphan",  # a container with our labels that no release knows
 ]
 
