@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -50,15 +51,17 @@ class LokiSource:
         wanted = [service for service in services if service in self._rules]
         length = round((end - start) * 1000)
         found = {service: Counts() for service in services}
-        if length > 0:
-            end_ns = round(end * 1000) * 1_000_000
-
-            def ask(query: str) -> Answer:
-                return self._client.instant(query, end_ns)
-
-            for (service, _), counts in self._ask_all(wanted, length, ask, []).items():
+        last = round(end * 1000)
+        while length > 0:
+            part = min(length, self._policy.reach - 1000)
+            for (service, _), counts in self._ask_all(wanted, part, partial(self._at, last), []).items():
                 found[service].add(counts)
+            length -= part
+            last -= part
         return found
+
+    def _at(self, end: int, query: str) -> Answer:
+        return self._client.instant(query, end * 1_000_000)
 
     def collect(self, cursor: Cursor, now: float) -> Batch:
         policy = self._policy
