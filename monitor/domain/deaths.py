@@ -57,10 +57,14 @@ def _left_alone_by_docker(turn: Turn, container: Container) -> bool:
     """Whether Docker would have restarted it by itself, had nobody stopped it.
 
     These policies restart after any exit, and over the engine's own restarts too, except what was stopped on purpose;
-    a start that failed leaves an error behind.
+    a start that failed leaves an error behind. An engine that was killed ends what it finds alive when it comes back,
+    and then takes that for a stop as well: what ended during its outage is no person's doing.
     """
+    outage, ended = turn.facts.outage, container.finished_at
+    with_the_engine = outage is not None and ended is not None and outage[0] <= ended <= outage[1]
     return (
-        container.state == "exited"
+        not with_the_engine
+        and container.state == "exited"
         and container.restart_policy in ("always", "unless-stopped")
         and not container.error
         and not turn.watch.taken

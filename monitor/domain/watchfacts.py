@@ -46,7 +46,7 @@ class Facts:
 
     `deaths` are those reported by events since the last look. `intent` is what a person was seen to want since the
     container's last start. `strain` says why it counts as degraded, `blocked_by` names a service it depends on that
-    is itself down. `host_acts` is how many acts the host's budget still allows.
+    is itself down. `host_acts` is how many acts the host's budget still allows, `outage` when the engine was last away.
     """
 
     wanted: Wanted
@@ -62,6 +62,7 @@ class Facts:
     strain: str = ""
     blocked_by: str = ""
     host_acts: int = 1_000
+    outage: tuple[float, float] | None = None
     memory: int | None = None
 
 

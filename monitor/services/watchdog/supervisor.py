@@ -33,6 +33,7 @@ Dispatch = Callable[[Callable[[], None]], None]
 _LOOKED_AT = frozenset({"start", "die", "stop", "destroy", "pause", "unpause", "rename"})
 _ENGINE_PATIENCE = 5.0
 _STREAM_PATIENCE = 2.0
+_AT_ONCE = 1.5
 _ENGINE_SHUTDOWN = 30.0  # what the engine stops while it goes down, nobody asked for
 
 
@@ -62,6 +63,7 @@ class Supervisor:
         self.observer = Observer(parts, settings, verdicts)
         self.strains: Mapping[str, str] = {}
         self.engine_lost_at: float | None = None
+        self._outage: tuple[float, float] | None = None
         self._engine_told = False
         self._engine_why = ""
         self._last_events: dict[str, float] = {}
@@ -73,6 +75,7 @@ class Supervisor:
         self._spans: list[Span] = []
         self._deaths: dict[str, list[Death]] = {}
         self._intents: dict[str, Intent] = {}
+        self._killed: dict[str, float] = {}
         self._ooms: set[str] = set()
         now = parts.clock.now()
         self._host_acts = [at for _, at in parts.memory.restarts_since(now - settings.host_window)]
@@ -102,15 +105,17 @@ class Supervisor:
         self._last_events[event.container_id] = event.at
         own = [*self._spans, *self._acting.values()]
         if event.action == "start":
+            self._killed.pop(service, None)
             self._ooms.discard(event.container_id)
         elif event.action == "oom":
             self._ooms.add(event.container_id)
         elif event.action == "die":
             self._died(service, event, own)
         else:
-            wish = merged(self._intents.get(service), intent_of(event, own))
-            if wish is not None:
-                self._intents[service] = wish
+            wish = intent_of(event, own)
+            if wish is not None and not self._engine_came_up(event.at):
+                self._intents[service] = merged(self._intents.get(service), wish) or wish
+                self._killed.setdefault(service, event.at)
         del now
         looked_at = event.action in _LOOKED_AT or event.action.startswith("health_status")
         return service if looked_at else None
@@ -158,6 +163,7 @@ class Supervisor:
                 strain=self.strains.get(service, ""),
                 blocked_by=self._blocked_by(service),
                 host_acts=self._host_acts_left(now),
+                outage=self._outage,
             )
         except EngineUnreachable as error:
             self.engine_lost(now, str(error))
@@ -305,6 +311,18 @@ class Supervisor:
         condition = Condition("rolled-back", service, "ticket", f"{service} was {text}", reason)
         self.parts.alerts.tell(condition, now)
 
+    def _engine_came_up(self, at: float) -> bool:
+        """An engine that was killed stops what it finds alive when it comes back, as if somebody had asked for it."""
+        if self.engine_lost_at is not None:
+            return at >= self.engine_lost_at
+        return self._outage is not None and self._outage[0] + _ENGINE_SHUTDOWN <= at <= self._outage[1]
+
+    def _stopped_by_the_engine(self, since: float) -> list[str]:
+        """On its way down the engine stops everything within a moment; what a person stopped before stands apart."""
+        late = {name: at for name, at in self._killed.items() if at >= since}
+        last = max(late.values(), default=0.0)
+        return [name for name, at in late.items() if at >= last - _AT_ONCE]
+
     def hand_back(self) -> None:
         """Before the daemon ends: crash loops are Docker's again. `taken` stays, and says whose they were."""
         for service, watch in self.watches.items():
@@ -341,10 +359,11 @@ class Supervisor:
             return
         since = self.engine_lost_at - _ENGINE_SHUTDOWN
         self.engine_lost_at = None
-        self._intents = {name: intent for name, intent in self._intents.items() if intent.at < since}
-        for name, watch in self.watches.items():
+        self._outage = (since, now + _AT_ONCE)
+        for name in self._stopped_by_the_engine(since):
+            self._intents.pop(name, None)
             flags = self.parts.store.flags(name)
-            if watch.state == "stopped" and flags.stopped_by == A_PERSON and (flags.stopped_at or 0.0) >= since:
+            if flags.stopped_by == A_PERSON and (flags.stopped_at or 0.0) >= since:
                 self.book.forget_stop(name)
         log.info("the engine answers again")
         self._engine_told = False

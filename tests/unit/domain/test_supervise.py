@@ -81,6 +81,7 @@ def _facts(given: dict[str, Any]) -> Facts:
         strain=given.get("strain", ""),
         blocked_by=given.get("blocked_by", ""),
         host_acts=given.get("host_acts", 100),
+        outage=tuple(given["outage"]) if "outage" in given else None,
     )
 
 
