@@ -36,7 +36,7 @@ class Service:
 
 
 SERVICES = (
-    Service("core", 42, 0.035, 128, 1.0),
+    Service("core", 42, 0.021, 128, 1.0),
     Service("search", 17, 0.012, 128, 0.5, version="v7", color="blue"),
     Service("worker", 0, 0, 64, 0.2, version="v2", color="blue"),
 )
@@ -80,7 +80,7 @@ class SampleShop:
             count = service.rate * day * seconds * self.random.uniform(0.85, 1.15)
             shares = {"200": 0.935, "304": 0.04, "404": 0.02, "499": 0.0045, "500": 0.0002, "503": 0.0001}
             if trouble:
-                shares |= {"500": 0.06, "200": 0.875}
+                shares |= {"500": 0.028, "200": 0.907}
             for code, share in shares.items():
                 self.add(names.METRIC_REQUESTS, count * share * self.random.uniform(0.8, 1.2), service=name, code=code)
             slow = 2.2 if trouble else 1 + 0.25 * math.sin(self.now / 1900)

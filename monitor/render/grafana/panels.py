@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -300,3 +301,8 @@ def _one_table(panel: Panel, targets: Sequence[dict[str, Any]]) -> list[dict[str
         {"id": "merge", "options": {}},
         {"id": "organize", "options": {"excludeByName": names, "indexByName": {}, "renameByName": titles}},
     ]
+
+
+def paint_of(panel: Panel, name: str) -> Paint | None:
+    """The paint that a series of that name gets: the last one that matches, as Grafana's overrides have it."""
+    return next((paint for paint in reversed(panel.paint) if re.search(paint.series, name)), None)
