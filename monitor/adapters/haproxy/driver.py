@@ -64,7 +64,7 @@ class HAProxy:
         return ProxyStatus(
             running=True,
             version=info.get("Version", ""),
-            since=time.time() - float(info.get("Uptime_sec", 0)),
+            since=float(info["Start_time_sec"]) if "Start_time_sec" in info else None,
             listening=self._files.addresses(),
             services=tuple(sorted(name for name in backends if _is_service(name))),
             detail=_detail(info),
