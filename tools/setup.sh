@@ -27,11 +27,16 @@ TEST_TOOLS="
   sshd:openssh-server
   iptables:iptables
   node:nodejs
+  npm:npm
+  go:golang-go
+  /usr/share/gocode/src/github.com/Masterminds/sprig:golang-github-masterminds-sprig-dev
+  systemd-analyze:systemd
+  openssl:openssl
 "
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
-has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
+has() { case $1 in /*) [ -e "$1" ]; return;; esac; command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
 python_ok() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 find_python() {
