@@ -27,7 +27,8 @@ from monitor.render.haproxy import (
 _START_TIMEOUT: Final = 20.0
 _MAX_WEIGHT: Final = 100
 # Bits of srv_admin_state, HAProxy Management Guide, "show servers state".
-_MAINT: Final = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
+# 0x04 only remembers that the file says "disabled"; it stays when the server is made ready (SRV_ADMF_CMAINT).
+_MAINT: Final = 0x01 | 0x02 | 0x20 | 0x40
 _DRAIN: Final = 0x08 | 0x10
 
 
