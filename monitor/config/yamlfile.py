@@ -16,7 +16,7 @@ from monitor.errors import ConfigError, Problem
 Path = tuple[str | int, ...]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # libyaml's is eight times faster
     """SafeLoader with YAML 1.2's core schema."""
 
 

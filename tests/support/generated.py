@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,7 @@ def full_site(folder: Path, **changes: object) -> Site:
     return replace(site_from(FULL, folder, CHANNELS), **changes)  # type: ignore[arg-type]
 
 
+@functools.cache
 def shipped() -> Sources:
     return load_sources(load_file(SHOP, {}).generate, SHOP.parent)
 
