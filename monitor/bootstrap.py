@@ -163,11 +163,12 @@ class App:
         """Alerts: start it, fire into `alerting.manager`, stop it."""
         from monitor.adapters.clock import SystemClock  # noqa: PLC0415
         from monitor.adapters.notify import make_sink  # noqa: PLC0415
+        from monitor.adapters.state.steadfast import SteadfastAlertStore  # noqa: PLC0415
         from monitor.services.alerting.runner import Alerting  # noqa: PLC0415
 
         section = self.config.notify
         return Alerting(
-            self.alert_store,
+            SteadfastAlertStore(self.alert_store),
             self._channels(),
             make_sink(section, project=self.project, host=self.host),
             self._alert_policy(),

@@ -41,6 +41,7 @@ class Pending:
     """A message in the outbox for one channel. `attempts` counts the tries begun."""
 
     id: int
+    channel: str
     outgoing: Outgoing
     created_at: float
     attempts: int

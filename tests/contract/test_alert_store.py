@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from monitor.adapters.clock import SystemClock
 from monitor.adapters.fakes.notify import FakeChannel, MemoryAlertStore
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
+from monitor.adapters.state.steadfast import SteadfastAlertStore
 from monitor.domain.alerts import AlertPolicy, Message
 from monitor.domain.conditions import Condition
+from monitor.errors import NotifyError
 from monitor.ports.notify import AlertStore
+from monitor.services.alerting.delivery import Courier
 from monitor.services.alerting.manager import AlertManager
 
 CORE = Condition("exited", "core", "page", "core exited with code 1", "last line", 7)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "steadfast"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertStore]:
     if request.param == "memory":
         yield MemoryAlertStore()
         return
     database = Database(tmp_path / "state.db")
-    yield SqliteAlertStore(database)
+    kept = SqliteAlertStore(database)
+    yield SteadfastAlertStore(kept) if request.param == "steadfast" else kept
     database.close()
 
 
@@ -194,3 +200,83 @@ def test_a_look_that_changes_nothing_does_not_write(tmp_path: Path) -> None:
     alerts.tick(10.0)
     assert count() > before
     database.close()
+
+
+# ---- while the state file cannot be written -----------------------------------------------------------------------
+
+
+class Disk:
+    """A state file that can be made read-only: SQLite then refuses to write, as on a full or read-only disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = Database(folder / "state.db")
+        self.store = SteadfastAlertStore(SqliteAlertStore(self.database))
+        self.channel = FakeChannel("a:1")
+        self.alerts = manager(self.store, self.channel)
+        self.courier = Courier(self.store, self.channel, SystemClock(), deadline=1.0)
+
+    def refuse(self, *, on: bool) -> None:
+        self.database._connection.execute(f"PRAGMA query_only = {int(on)}")
+
+    def deliver(self) -> list[str]:
+        while self.courier.step() == 0.0:
+            pass
+        return [f"{line.said} {line.condition.service}" for out in self.channel.taken for line in out.message.lines]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    disk = Disk(tmp_path)
+    yield disk
+    disk.database.close()
+
+
+def test_a_full_disk_does_not_silence_alerts(disk: Disk) -> None:
+    disk.alerts.fire(CORE, 1.0)
+    disk.refuse(on=True)
+    web = replace(CORE, service="web")
+    disk.alerts.fire(web, 2.0)
+    disk.alerts.fire(web, 3.0)
+    assert disk.deliver() == ["firing core", "firing web"]
+    disk.alerts.resolve("exited", "core", 4.0)
+    assert disk.deliver() == ["firing core", "firing web", "resolved core"]
+    disk.refuse(on=False)
+    disk.alerts.tick(5.0)
+    assert disk.deliver() == ["firing core", "firing web", "resolved core"]
+    assert [alert.key for alert in SqliteAlertStore(disk.database).book().alerts.values()] == [("exited", "web")]
+    assert disk.store.waiting() == {}
+
+
+def test_what_could_not_be_told_meanwhile_is_brought_to_the_file(disk: Disk) -> None:
+    disk.refuse(on=True)
+    disk.channel.failures = [NotifyError("down", unsure=True)]
+    disk.alerts.fire(CORE, SystemClock().now())
+    assert disk.deliver() == []
+    disk.refuse(on=False)
+    disk.alerts.tick(SystemClock().now())
+    entry = SqliteAlertStore(disk.database).next("a:1")
+    assert entry is not None
+    assert disk.deliver() == ["firing core"]
+    assert disk.store.waiting() == {}
+
+
+def test_a_message_that_is_brought_to_the_file_while_it_is_sent_goes_once(disk: Disk) -> None:
+    disk.refuse(on=True)
+    disk.alerts.fire(CORE, SystemClock().now())
+    entry = disk.store.next("a:1")
+    assert entry is not None
+    disk.refuse(on=False)
+    disk.alerts.tick(SystemClock().now())
+    disk.store.delivered(entry, 3.0)
+    assert disk.store.waiting() == {}
+
+
+def test_a_try_that_cannot_be_noted_waits_all_the_same(disk: Disk) -> None:
+    disk.alerts.fire(CORE, SystemClock().now())
+    disk.refuse(on=True)
+    disk.channel.failures = [NotifyError("down", retry_after=60.0)]
+    assert disk.courier.step() == 0.0
+    wait = disk.courier.step()
+    assert wait is not None
+    assert 50 < wait <= 60
+    assert disk.channel.failures == []

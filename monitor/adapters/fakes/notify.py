@@ -81,7 +81,7 @@ class MemoryAlertStore:
             self._book = decided.book
             for channel, outgoing in decided.outgoing:
                 number = next(self._ids)
-                self._outbox[number] = _Entry(channel, Pending(number, outgoing, now, 0, now))
+                self._outbox[number] = _Entry(channel, Pending(number, channel, outgoing, now, 0, now))
             return decided
 
     def book(self) -> Book:
@@ -161,7 +161,7 @@ class MemoryAlertStore:
                     dropped += 1
                 else:
                     entry.channel = heir
-                    entry.pending = replace(entry.pending, next_at=now)
+                    entry.pending = replace(entry.pending, channel=heir, next_at=now)
         return dropped
 
     def waiting(self) -> dict[str, int]:

@@ -98,10 +98,12 @@ class SqliteAlertStore:
             cursor = db.execute("UPDATE silences SET until = ? WHERE id = ? AND until > ?", (now, silence, now))
             return cursor.rowcount > 0
 
-    def next(self, channel: str) -> Pending | None:
+    def next(self, channel: str, *, after: int = 0) -> Pending | None:
+        """The oldest that waits; of those with a higher id than `after`."""
         with _readable(self._db):
             rows = self._db.rows(
-                "SELECT * FROM outbox WHERE channel = ? AND done_at IS NULL ORDER BY id LIMIT 1", (channel,)
+                "SELECT * FROM outbox WHERE channel = ? AND done_at IS NULL AND id > ? ORDER BY id LIMIT 1",
+                (channel, after),
             )
             return _pending(rows[0]) if rows else None
 
@@ -114,6 +116,13 @@ class SqliteAlertStore:
 
     def delivered(self, entry: Pending, now: float) -> None:
         self._done(entry, now, "delivered", "")
+
+    def find(self, channel: str, key: str) -> Pending | None:
+        """A message by its key, while it waits."""
+        with _readable(self._db):
+            query = "SELECT * FROM outbox WHERE channel = ? AND key = ? AND done_at IS NULL"
+            rows = self._db.rows(query, (channel, key))
+            return _pending(rows[0]) if rows else None
 
     def postpone(self, entry: Pending, *, until: float, error: str, unsure: bool) -> None:
         with self._db.transaction() as db:
@@ -234,7 +243,7 @@ def _silence(row: sqlite3.Row) -> Silence:
 def _pending(row: sqlite3.Row) -> Pending:
     message = msgspec.json.decode(row["message"], type=Message)
     outgoing = Outgoing(row["key"], message, repeated=bool(row["unsure"] or row["under_way"]))
-    return Pending(row["id"], outgoing, row["created_at"], row["attempts"], row["next_at"])
+    return Pending(row["id"], row["channel"], outgoing, row["created_at"], row["attempts"], row["next_at"])
 
 
 @contextlib.contextmanager
