@@ -84,7 +84,7 @@ class Project:
         for container in self.client.containers.list(all=True, filters={"label": f"{LABEL_PROJECT}={self.name}"}):
             with contextlib.suppress(docker.errors.NotFound):
                 container.remove(force=True, v=True)
-        for network in self.client.networks.list(names=[self.name]):
+        for network in self.client.networks.list(filters={"label": f"{LABEL_PROJECT}={self.name}"}):
             with contextlib.suppress(docker.errors.APIError):
                 network.remove()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -181,6 +181,6 @@ def sweep(client: docker.DockerClient) -> None:
     for container in client.containers.list(all=True, filters={"label": f"{LABEL_PROJECT}={PROJECT}"}):
         with contextlib.suppress(docker.errors.NotFound):
             container.remove(force=True, v=True)
-    for network in client.networks.list(names=[PROJECT]):
+    for network in client.networks.list(filters={"label": f"{LABEL_PROJECT}={PROJECT}"}):
         network.remove()
     shutil.rmtree(FOLDER, ignore_errors=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import docker.errors
 import requests
@@ -11,7 +12,8 @@ import requests
 from monitor.adapters.docker.client import Connection
 from monitor.errors import Conflict, NotFound
 
-_NO_ADDRESS = "user specified IP address is supported only"
+_NO_ADDRESS: Final = "user specified IP address is supported only"
+_ensuring: Final = threading.Lock()
 
 
 class Networks:
@@ -21,20 +23,32 @@ class Networks:
         self._connection = connection
 
     def ensure(self, name: str, labels: Mapping[str, str], *, internal: bool) -> None:
-        client = self._connection.client
-        found = client.networks(names=[name], filters={"type": "custom"})
+        with _ensuring:  # services are deployed side by side, and the engine's own check for duplicates is no lock
+            same = self._named(name)
+            if not same:
+                self._create(name, labels, internal=internal)
+            elif bool(same[0].get("Internal")) != internal:
+                kind = "an internal" if internal else "an ordinary"
+                raise Conflict(f"network {name} exists and is not {kind} one", hint=f"docker network rm {name}")
+
+    def _named(self, name: str) -> list[Mapping[str, Any]]:
+        """Networks of exactly this name, the oldest first: the engine allows several."""
+        found = self._connection.client.networks(names=[name], filters={"type": "custom"})
         same = [network for network in found if network["Name"] == name]  # the filter takes parts of names as well
-        if not same:
-            try:
-                client.create_network(
-                    name, driver="bridge", internal=internal, labels=dict(labels), check_duplicate=True
-                )
-            except docker.errors.APIError as error:
-                if error.status_code != requests.codes.conflict:  # made by somebody else at this very moment
-                    raise
-        elif bool(same[0].get("Internal")) != internal:
-            kind = "an internal" if internal else "an ordinary"
-            raise Conflict(f"network {name} exists and is not {kind} one", hint=f"docker network rm {name}")
+        return sorted(same, key=lambda network: (network["Created"], network["Id"]))
+
+    def _create(self, name: str, labels: Mapping[str, str], *, internal: bool) -> None:
+        client = self._connection.client
+        try:
+            made = client.create_network(
+                name, driver="bridge", internal=internal, labels=dict(labels), check_duplicate=True
+            )
+        except docker.errors.APIError as error:
+            if error.status_code != requests.codes.conflict:  # made by somebody else at this very moment
+                raise
+            return
+        if self._named(name)[0]["Id"] != made["Id"]:  # another process was quicker, and both see who was first
+            client.remove_network(made["Id"])
 
     def remove(self, name: str) -> None:
         try:
