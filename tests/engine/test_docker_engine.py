@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import docker
@@ -248,3 +249,22 @@ def test_the_kernel_and_the_engine_measure_alike(shell: Shell, engine: DockerEng
     assert quick.memory_limit == asked.memory_limit == 32 * MIB
     assert abs(quick.memory - asked.memory) < 4 * MIB
     assert abs(quick.cpu_seconds - asked.cpu_seconds) < 1
+
+
+def test_streams_outlast_the_time_out(shell: Shell, docker_host: str) -> None:
+    running = shell.run("sleep 0.9; echo late; exec sleep 600")
+    hasty = DockerEngine(docker_host, timeout=0.4)
+    events = hasty.events(since=None, labels={LABEL_PROJECT: shell.project})
+    assert next(hasty.logs(running.id, follow=True)) == b"late"
+    assert hasty.exec(running.id, ("/bin/sh", "-c", "sleep 0.6; echo done")) == (0, b"done\n")
+    hasty.kill(running.id)
+    assert next(events).action == "kill"
+    hasty.close()
+
+
+def test_many_threads_may_ask_at_once(shell: Shell, engine: DockerEngine) -> None:
+    """The SDK's own connection pools close each other's connections under this load."""
+    made = [shell.create("true") for _ in range(40)]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(engine.inspect, [one.id for one in made] * 10))
+    assert [one.id for one in found if one is not None] == [one.id for one in made] * 10

@@ -6,11 +6,9 @@ import os
 import socket
 import threading
 from typing import Any
-from urllib.parse import quote
 
 import docker
 import docker.errors
-import requests
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
@@ -21,7 +19,6 @@ from docker.utils import kwargs_from_env, version_lt
 from monitor.adapters.docker.translate import border, one_line
 from monitor.errors import UsageError
 
-CONNECT_TIMEOUT = 10.0
 _POOL_SIZE = 16
 
 
@@ -109,31 +106,6 @@ class Connection:
             address = "http+unix://" + self.url.partition("://")[2]
             client.mount("http+docker://", _OnePool(address, self.timeout))
         return client
-
-
-def request(
-    client: docker.APIClient,
-    method: str,
-    path: str,
-    *,
-    params: dict[str, Any] | None = None,
-    headers: dict[str, str] | None = None,
-    read_timeout: float | None,
-) -> requests.Response:
-    """A streaming call that the SDK has no suitable method for. Raises what the SDK raises."""
-    response: requests.Response = client.request(
-        method,
-        f"{client.base_url}/v{client.api_version}{quote(path)}",
-        params=params,
-        headers=headers,
-        stream=True,
-        timeout=(CONNECT_TIMEOUT, read_timeout),
-    )
-    try:
-        response.raise_for_status()
-    except requests.HTTPError as error:
-        docker.errors.create_api_error_from_http_exception(error)
-    return response
 
 
 def _endpoint(url: str | None) -> dict[str, Any]:

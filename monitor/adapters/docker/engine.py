@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,12 +13,13 @@ import docker.errors
 from docker.utils import version_gte
 
 from monitor.adapters.docker import cgroup, read
-from monitor.adapters.docker.client import Connection, request
+from monitor.adapters.docker.client import Connection
 from monitor.adapters.docker.create import create_arguments, restart_policy
 from monitor.adapters.docker.events import EventStreams, label_filter
 from monitor.adapters.docker.logs import Demultiplexer, LogStream
 from monitor.adapters.docker.networks import Networks
 from monitor.adapters.docker.pull import pull
+from monitor.adapters.docker.stream import Tap, request
 from monitor.adapters.docker.translate import OTHER_VERSION, border, translate
 from monitor.domain.containers import (
     Container,
@@ -31,6 +33,8 @@ from monitor.domain.containers import (
 from monitor.errors import Conflict, EngineError, NotFound
 
 _INSPECTORS = 4
+_UPDATES = 20
+_UPDATE_PAUSE = 0.05
 _ONE_SHOT_SINCE = "1.41"
 
 Found = TypeVar("Found")
@@ -155,7 +159,18 @@ class DockerEngine:
 
     def set_restart_policy(self, ref: str, policy: str) -> None:
         with self._doing(f"setting the restart policy of {ref}"):
-            self._connection.client.update_container(ref, restart_policy=restart_policy(policy))
+            update = partial(self._connection.client.update_container, ref, restart_policy=restart_policy(policy))
+            for _ in range(_UPDATES):
+                try:
+                    update()
+                except docker.errors.APIError as error:
+                    # The process has ended and the engine has not noticed yet: it changes nothing then.
+                    if not error.is_server_error() or "annot update" not in str(error.explanation):
+                        raise
+                    time.sleep(_UPDATE_PAUSE)
+                else:
+                    return
+            update()
 
     def inspect(self, ref: str) -> Container | None:
         with self._doing(f"looking at {ref}"):
@@ -214,7 +229,7 @@ class DockerEngine:
                 read_timeout=None if follow else self._connection.timeout,
             )
         demultiplexer = Demultiplexer(framed=not terminal, timestamps=timestamps)
-        return LogStream(response, demultiplexer, partial(translate, doing=doing, engine=self.url))
+        return LogStream(Tap(response), demultiplexer, partial(translate, doing=doing, engine=self.url))
 
     def exec(self, ref: str, command: tuple[str, ...], *, user: str | None = None) -> tuple[int, bytes]:
         with self._doing(f"running {command[0]} in {ref}"):

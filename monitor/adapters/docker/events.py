@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import docker
+from docker.utils import convert_filters
+from docker.utils.json_stream import json_stream
 
 from monitor.adapters.docker.read import event
+from monitor.adapters.docker.stream import Tap, request
 from monitor.domain.containers import EngineEvent
 
 # Each health check by exec makes three events more, which would push others out of the engine's memory of 256.
@@ -29,26 +30,26 @@ class EventStreams:
 
     def open(self, since: float | None, labels: Mapping[str, str]) -> EventStream:
         """Events from now on, or those after `since` (unix seconds) first. Raises what the SDK raises."""
+        params = {
+            "since": None if since is None else f"{since:.9f}",  # seconds.nanoseconds
+            "filters": convert_filters({"type": "container", "event": _ACTIONS, "label": label_filter(labels)}),
+        }
         client = self._connect()
         try:
-            raw = client.events(
-                since=None if since is None else f"{since:.9f}",  # seconds.nanoseconds
-                filters={"type": ["container"], "event": _ACTIONS, "label": label_filter(labels)},
-                decode=True,
-            )
+            tap = Tap(request(client, "GET", "/events", params=params, read_timeout=None))
         except BaseException:
             client.close()
             raise
-        stream = EventStream(raw, client, self._forget)
+        stream = EventStream(tap, client, self._forget)
         with self._lock:
             self._open.add(stream)
         return stream
 
     def close(self) -> None:
         with self._lock:
-            streams = list(self._open)
+            streams, self._open = self._open, set()
         for stream in streams:
-            stream.cut()
+            stream.close()
 
     def _forget(self, stream: EventStream) -> None:
         with self._lock:
@@ -56,10 +57,11 @@ class EventStreams:
 
 
 class EventStream:
-    """An iterator of events. The SDK ends it silently whatever happens, so its end only means that it ended."""
+    """An iterator of events. Whatever ends it, its end only means that it ended."""
 
-    def __init__(self, raw: Any, client: docker.APIClient, forget: Callable[[EventStream], None]) -> None:
-        self._raw = raw
+    def __init__(self, tap: Tap, client: docker.APIClient, forget: Callable[[EventStream], None]) -> None:
+        self._tap = tap
+        self._events = json_stream(tap)
         self._client = client
         self._forget = forget
 
@@ -68,19 +70,14 @@ class EventStream:
 
     def __next__(self) -> EngineEvent:
         try:
-            return event(next(self._raw))
-        except Exception:  # noqa: BLE001 - whatever a stream that was cut throws, it has ended
+            return event(next(self._events))
+        except Exception:  # noqa: BLE001 - a connection that broke, half an event, or the end: all the same
             self.close()
             raise StopIteration from None
 
-    def cut(self) -> None:
-        """End it from another thread: its reader wakes and finds the end."""
-        with contextlib.suppress(Exception):
-            self._raw.close()
-
     def close(self) -> None:
         self._forget(self)
-        self.cut()
+        self._tap.close()
         self._client.close()
 
 

@@ -8,14 +8,11 @@ piece brings its own.
 
 from __future__ import annotations
 
-import contextlib
 import struct
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-import requests
-from docker.types import CancellableStream
+from monitor.adapters.docker.stream import Tap
 
 MAX_LINE = 1024 * 1024
 _HEADER = struct.Struct(">BxxxL")
@@ -89,49 +86,31 @@ class Demultiplexer:
 class LogStream:
     """An iterator of lines that another thread may `close`, which ends it quietly."""
 
-    def __init__(
-        self,
-        response: requests.Response,
-        demultiplexer: Demultiplexer,
-        translate: Callable[[Exception], Exception],
-    ) -> None:
-        self._response = response
-        self._chunks = response.iter_content(None)
+    def __init__(self, tap: Tap, demultiplexer: Demultiplexer, translate: Callable[[Exception], Exception]) -> None:
+        self._tap = tap
         self._demultiplexer = demultiplexer
         self._translate = translate
         self._ready: deque[bytes] = deque()
-        self._closed = threading.Event()
-        self._ended = False
+        self._cut = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        while not self._ready and not self._ended:
+        while not self._ready and not self._tap.closed:
             self._read()
-        if self._ready and not self._closed.is_set():
-            return self._ready.popleft()
-        raise StopIteration
+        if self._cut or not self._ready:
+            raise StopIteration
+        return self._ready.popleft()
 
     def close(self) -> None:
-        self._closed.set()
-        # The reader hangs in recv: shutting the socket down wakes it, closing the response alone would not.
-        with contextlib.suppress(Exception):
-            CancellableStream(iter(()), self._response).close()
-        self._ended = True
+        self._cut = True
+        self._tap.close()
 
     def _read(self) -> None:
         try:
-            chunk = next(self._chunks, None)
-        except Exception as error:
-            self._ended = True
-            self._response.close()
-            if not self._closed.is_set():
-                raise self._translate(error) from error
-            return
-        if chunk is None:
-            self._ended = True
+            self._ready.extend(self._demultiplexer.feed(next(self._tap)))
+        except StopIteration:
             self._ready.extend(self._demultiplexer.rest())
-            self._response.close()
-        else:
-            self._ready.extend(self._demultiplexer.feed(chunk))
+        except Exception as error:
+            raise self._translate(error) from error

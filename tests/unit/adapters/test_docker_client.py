@@ -206,3 +206,19 @@ def test_a_broken_config_of_docker_is_named(docker_config: Path) -> None:
     (docker_config / "config.json").write_text(json.dumps({"auths": {"reg.example.com": {"auth": "%"}}}))
     with pytest.raises(UsageError, match="Docker's own config.json is wrong"):
         DockerEngine().info()
+
+
+def test_a_policy_is_set_once_the_engine_has_noticed_that_the_process_ended(tmp_path: Path) -> None:
+    said = "Cannot update container c: cannot update a stopped container: unknown"
+    refusals = [answers({"message": said}, "500 Internal Server Error")] * 2
+
+    def answer(line: str) -> bytes:
+        if "/version" in line:
+            return answers({"ApiVersion": "1.41"})
+        return refusals.pop() if refusals else answers({})
+
+    with engine_that(answer, tmp_path) as (url, asked):
+        engine = DockerEngine(url)
+        engine.set_restart_policy("c", "no")
+        engine.close()
+    assert asked[1:] == ["/v1.41/containers/c/update"] * 3
