@@ -38,7 +38,11 @@ def command(settings: Settings, once: bool, verbose: int, as_json: bool) -> int:
     app = settings.app()
     _log(max(verbose, settings.verbose), once=once)
     if once:
-        return _once(app.watch_round().run(), as_json=as_json)
+        watches = app.watch_round().run()
+        left = app.alerting.drain()
+        if left:
+            click.echo(f"{left} alert message(s) could not be delivered; the next round tries again", err=True)
+        return _once(watches, as_json=as_json)
     import asyncio  # noqa: PLC0415
 
     asyncio.run(app.watch_daemon().run())
