@@ -51,7 +51,7 @@ class HAProxy:
             self._files.install(files)
             self._runner.stop()
             self._runner.start()
-            self._await(lambda: self._structure() == rendered.structure, "start", give_up=True)
+            self._await(lambda: self._runs(rendered.structure), "start", give_up=True)
         return True
 
     def status(self) -> ProxyStatus:
@@ -204,20 +204,23 @@ class HAProxy:
         info = pairs(self._admin.ask("show info"))
         return info.get("description", info.get("Description", ""))
 
+    def _runs(self, structure: str) -> bool:
+        """Whether a worker with that configuration answers, and the master too, which starts itself over once."""
+        return self._structure() == structure and bool(workers(self._master.ask("show proc"))[0])
+
     def _reload(self, structure: str) -> None:
         before = workers(self._master.ask("show proc"))[0]
         with suppress(ProxyUnreachable):  # up to 2.6 the master drops the connection as it starts over
             self._master.ask("reload")
 
         def fresh() -> bool:
-            current = workers(self._master.ask("show proc"))[0]
-            return bool(current) and current != before and self._structure() == structure
+            return self._runs(structure) and workers(self._master.ask("show proc"))[0] != before
 
         self._await(fresh, "reload")
 
     def _replace(self, structure: str) -> None:
         self._runner.replace()
-        self._await(lambda: self._structure() == structure, "start")
+        self._await(lambda: self._runs(structure), "start")
 
     def _await(self, done: Callable[[], bool], what: str, *, give_up: bool = False) -> None:
         until = time.monotonic() + _START_TIMEOUT

@@ -1,0 +1,87 @@
+"""Real HAProxies for tests, as a process and as a container."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from monitor.adapters.docker.engine import DockerEngine
+from monitor.adapters.haproxy.make import make_proxy
+from monitor.config.proxy import ProxySection
+from monitor.domain.names import Color
+from monitor.domain.routes import ServiceRoute, Slot
+from monitor.domain.spec import RouteSpec
+
+
+class ProxyWorld:
+    """A proxy with its folder and ports; `run` is "process" or "container"."""
+
+    def __init__(self, run: str, folder: Path, project: str, image: str, free_port: Callable[[], int]) -> None:
+        self.run, self.folder, self.project, self.image = run, folder, project, image
+        self.port = free_port()
+        self.section: dict[str, Any] = {"run": run, "image": image, "listen": (f"127.0.0.1:{self.port}",)}
+        self.driver = self.make()
+
+    def make(self, **changes: Any) -> Any:
+        """A driver of its own on the same proxy; `changes` are made to the configuration for good."""
+        self.section.update(changes)
+        self.driver = make_proxy(
+            ProxySection.model_validate(self.section),
+            project=self.project,
+            folder=self.folder / "proxy",
+            base=self.folder,
+            engine=DockerEngine,
+        )
+        return self.driver
+
+    def get(
+        self, path: str = "/", *, host: str = "x.test", method: str = "GET", port: int | None = None, **headers: str
+    ) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
+        try:
+            connection.request(method, path, headers={"Host": host, **headers})
+            response = connection.getresponse()
+            return response.status, response.read().decode(errors="replace")
+        finally:
+            connection.close()
+
+    def log_text(self) -> bytes:
+        if self.run == "process":
+            return (self.folder / "proxy" / "access.log").read_bytes()
+        client = docker.DockerClient()
+        try:
+            output: bytes = client.containers.get(f"{self.project}-proxy").logs(stdout=True, stderr=False)
+            return output
+        finally:
+            client.close()
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every line of the access log. Raises when one is no JSON."""
+        return [json.loads(line) for line in self.log_text().splitlines()]
+
+
+def route(
+    service: str = "core",
+    *public: RouteSpec,
+    blue: Slot | None = None,
+    green: Slot | None = None,
+    internal: str | None = None,
+    maintenance: bool = False,
+) -> ServiceRoute:
+    slots: dict[Color, Slot] = {}
+    if blue is not None:
+        slots["blue"] = blue
+    if green is not None:
+        slots["green"] = green
+    return ServiceRoute(
+        service=service,
+        public=public or (RouteSpec(),),
+        internal=internal,
+        slots=slots,
+        maintenance=maintenance,
+    )
