@@ -71,7 +71,7 @@ def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> Watc
 
 
 def make_round(app: App) -> Round:
-    """For `bgmon watch --once`. Alerts are put into the outbox, for the daemon to deliver."""
+    """For `bgmon watch --once`. Alerts are put into the outbox; who calls it has them delivered."""
     return Round(watch_parts(app, app.alerting.manager, lambda: False), settings(app.config), _prober)
 
 
