@@ -23,12 +23,13 @@ from tests.support.engine import remove_project
 from tests.support.registry import Registry
 from tests.support.wait import wait_until
 
-Kind = Literal["sleeps", "fails", "talks"]
+Kind = Literal["sleeps", "fails", "talks", "checked"]
 LINES = (b"one", b"two", b"three")
 _SCRIPTS: dict[Kind, str] = {
     "sleeps": "exec sleep 600",
     "fails": "exit 3",
     "talks": "echo one; echo two; echo three; exec sleep 600",
+    "checked": "exec sleep 600",
 }
 
 
@@ -41,6 +42,7 @@ class FakeWorld:
         self.fake.build("sleeps:1")
         self.fake.build("fails:1", Behaviour(exit_after=0.1, exit_code=3))
         self.fake.build("talks:1", Behaviour(output=LINES))
+        self.fake.build("checked:1", Behaviour(healthy_after=1), healthcheck=True)
         self.fake.answers["/bin/sh", "-c", "echo inside; exit 7"] = (7, b"inside\n")
         self.engine: Engine = self.fake
         self.project = "p"
@@ -95,7 +97,9 @@ class RealWorld:
         return f"{self._registry.address}/{self.project}/core"
 
     def options(self, kind: Kind) -> dict[str, Any]:
-        return {"image": self._image, "command": ("/bin/sh", "-c", _SCRIPTS[kind])}
+        options = {"image": self._image, "command": ("/bin/sh", "-c", _SCRIPTS[kind])}
+        check = {"test": ["CMD", "true"], "interval": 100_000_000}
+        return {**options, "extra": {"healthcheck": check}} if kind == "checked" else options
 
     def until(self, look: Callable[[], Any]) -> Any:
         return wait_until(look)
@@ -430,6 +434,19 @@ def test_a_stream_resumed_with_since_brings_what_was_missed(world: World, engine
     second.thread.join(10)
     missed = [event.action for event in second.taken if event.at_ns > last]
     assert missed == ["kill", "die", "stop"]
+
+
+def test_the_engines_own_health_check_shows_in_events_and_state(world: World, engine: Engine) -> None:
+    listener = Listener(world)
+    running = started(world, kind="checked")
+    assert running.health == "starting"
+    world.until(lambda: seen(engine, running.id).health == "healthy")
+    engine.stop(running.id, 5)
+    wait_until(lambda: "stop" in listener.actions)
+    engine.close_events()
+    listener.thread.join(10)
+    assert listener.actions == ["create", "start", "health_status: healthy", "kill", "die", "stop"]
+    assert seen(engine, running.id).health == "unhealthy"
 
 
 # --- networks ---

@@ -66,9 +66,20 @@ def shell(engine: DockerEngine, project: str, busybox_image: str) -> Shell:
 
 
 def test_memory_past_the_limit_is_an_oom_kill(shell: Shell) -> None:
+    events = shell.engine.events(since=None, labels={LABEL_PROJECT: shell.project})
     ended = shell.ended("exec tail /dev/zero", memory=16 * MIB, extra={"memswap_limit": 16 * MIB})
     assert ended.oom_killed
     assert ended.exit_code == 137
+    assert {next(events).action for _ in range(4)} == {"create", "start", "oom", "die"}
+    shell.engine.close_events()
+
+
+def test_exec_runs_as_whom_it_is_told(shell: Shell, engine: DockerEngine) -> None:
+    running = shell.run("exec sleep 600")
+    assert engine.exec(running.id, ("id", "-u"), user="1234") == (0, b"1234\n")
+    code, output = engine.exec(running.id, ("/no/such/program",))
+    assert code in (126, 127)
+    assert b"no such file" in output
 
 
 def test_a_kill_that_is_no_oom_kill(shell: Shell, engine: DockerEngine) -> None:

@@ -88,10 +88,13 @@ def image(raw: Mapping[str, Any]) -> Image:
 
 
 def pinned_first(image: Image, pinned: str) -> Image:
-    """Put the digest that was just pulled first: an image may have been pulled under several."""
-    if pinned not in image.digests:
-        return image
-    return replace(image, digests=(pinned, *(digest for digest in image.digests if digest != pinned)))
+    """Put the digest that was just pulled first: an image may have been pulled under several.
+
+    Docker may spell its repository otherwise than `pinned` does: `core` is `docker.io/library/core`.
+    """
+    wanted = pinned.partition("@")[2]
+    order = sorted(image.digests, key=lambda digest: (digest != pinned, digest.partition("@")[2] != wanted))
+    return replace(image, digests=tuple(order))
 
 
 def names_to_remove(image: Image, reference: str) -> list[str]:

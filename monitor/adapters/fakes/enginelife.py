@@ -174,7 +174,7 @@ class Life:
         one.life += 1
         one.stopped_by_hand = by_hand
         one.exit_code, one.oom_killed, one.finished_at = code, oom, at
-        one.health = None
+        one.health = None if one.health is None else "unhealthy"  # as the engine does, without an event
         if oom:
             self.emit(one, "oom", at)
         self.emit(one, "die", at, exit_code=code)

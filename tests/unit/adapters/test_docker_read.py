@@ -110,6 +110,7 @@ def test_removing_a_digest_takes_the_tags_of_its_repository(reference: str, expe
 
 def test_the_digest_that_was_pulled_comes_first() -> None:
     assert read.pinned_first(IMAGE, "r@sha256:b").digests == ("r@sha256:b", "r@sha256:a", "s@sha256:a")
+    assert read.pinned_first(IMAGE, "docker.io/library/r@sha256:b").digests[0] == "r@sha256:b"
     assert read.pinned_first(IMAGE, "r:1") == IMAGE
 
 
