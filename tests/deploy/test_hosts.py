@@ -39,9 +39,9 @@ def test_a_service_is_deployed_where_it_belongs_and_secrets_travel_unseen(remote
     assert "very-secret-value" not in result.stdout + result.stderr
     assert remote.version() == "v1"
     app = remote.app()
-    code, out = app.engine.exec(f"{remote.project}-core-blue", ("/usr/bin/env",))
+    code, out = app.engine.exec(f"{remote.project}-core-blue", ("python3", "-c", "import os; print(dict(os.environ))"))
     assert code == 0
-    assert b"SHOP_SECRET=very-secret-value" in out
+    assert b"very-secret-value" in out
     app.close()
     assert (
         not (remote.folder / "near" / remote.project / "state.db").exists()

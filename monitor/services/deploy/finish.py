@@ -39,8 +39,8 @@ def finish(
         raise EngineError(f"green of {green.service} was removed by somebody else")
     note("drain", {})
     started = clock.monotonic()
+    board.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
     if blue is not None:
-        board.switch(green.color)  # once more: a proxy that was restarted meanwhile may have come back with blue
         left = board.drained(other(green.color), spec.deploy.drain)
         if left:
             parts.tell("warning", spec.name, f"{left} requests were still under way after {spec.deploy.drain:g} s")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from monitor.config.compile import spec_from_json
+from monitor.domain.records import Release
 from monitor.errors import Conflict, NotFound
 from monitor.services.deploy.green import discard
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.status import rows
 
 
-def prune_service(parts: Parts, service: str, *, keep: int) -> list[str]:
+def prune_service(parts: Parts, service: str, *, keep: int, local: bool = False) -> list[str]:
     """Forget releases past the newest `keep` (the active one not counted), and remove images that none other needs.
+
+    Args:
+        parts: the ports.
+        service: whose releases.
+        keep: how many to keep.
+        local: also remove images that no registry has seen, which nobody could pull again.
 
     Returns:
         The images that were removed.
@@ -20,14 +27,27 @@ def prune_service(parts: Parts, service: str, *, keep: int) -> list[str]:
     removed: list[str] = []
     for release in forgotten:
         parts.secrets.drop(release.deploy)
-        if release.image_id in needed or release.image_id in removed:
+        if release.image_id in needed or (is_local(release) and not local):
             continue
-        try:
-            parts.engine.remove_image(release.digest)
-        except (Conflict, NotFound):
-            continue  # another container, perhaps a stranger's, uses it; or it is gone already
-        removed.append(release.image_id)
+        # By name, not by id: a tag that somebody else gave the same image keeps it.
+        for name in (release.image, release.digest):
+            image = parts.engine.image(name)
+            if image is not None and image.id == release.image_id and _remove(parts, name):
+                removed.append(name)
     return removed
+
+
+def is_local(release: Release) -> bool:
+    """Whether its image came from no registry."""
+    return release.digest.startswith("sha256:")
+
+
+def _remove(parts: Parts, name: str) -> bool:
+    try:
+        parts.engine.remove_image(name)
+    except (Conflict, NotFound):
+        return False  # a container, perhaps a stranger's, uses it; or it is gone already
+    return True
 
 
 def prune_project(parts: Parts, *, keep: int | None, dry_run: bool) -> dict[str, list[str]]:
@@ -48,7 +68,7 @@ def prune_project(parts: Parts, *, keep: int | None, dry_run: bool) -> dict[str,
         kept = keep if keep is not None else spec_from_json(active.spec).deploy.keep_images if active else 0
         if dry_run:
             old = [release for release in parts.store.releases(service, limit=10_000) if not release.active][kept:]
-            gone["images"] += [release.digest for release in old]
+            gone["images"] += [release.image for release in old]
         else:
-            gone["images"] += prune_service(parts, service, keep=kept)
+            gone["images"] += prune_service(parts, service, keep=kept, local=True)
     return gone
