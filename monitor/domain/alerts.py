@@ -7,9 +7,10 @@ Rules of this file: no clock (`now` is an argument, unix seconds), no I/O, and e
     firing    people were told
     hidden    it fires, and a silence or a cause above it keeps it quiet; nobody was told
     ending    it is over, people were told that it fired, and the group's window is still open
+    brief     it is over before anybody was told, and the group's window is still open
 
-What is over before its window closes is not told: the incident keeps it. What comes back while `ending` is the same
-alert, so that flapping does not chat. What was `hidden` by a cause above it begins a window of its own when that
+What is over before its window closes is told in one line, and as nothing grave. What comes back while `ending` is the
+same alert, so that flapping does not chat. What was `hidden` by a cause above it begins a window of its own when that
 cause is gone, so that only what still fires is told.
 """
 
@@ -23,16 +24,16 @@ from typing import Final, Literal
 from monitor.domain.conditions import UPSTREAM, Condition, ConditionKind, Severity
 
 Key = tuple[str, str]  # kind, service
-State = Literal["waiting", "firing", "hidden", "ending", "gone"]
+State = Literal["waiting", "firing", "hidden", "ending", "brief", "gone"]
 Event = Literal["fire", "escalate", "due", "hide", "show", "repeat", "mute", "resolve"]
-Said = Literal["firing", "again", "resolved", "note"]
+Said = Literal["firing", "again", "resolved", "healed", "note"]
 
 TABLE: Final[Mapping[tuple[State, Event], tuple[State, Said | None]]] = {
     ("waiting", "fire"): ("waiting", None),
     ("waiting", "escalate"): ("waiting", None),
     ("waiting", "due"): ("firing", "firing"),
     ("waiting", "hide"): ("hidden", None),
-    ("waiting", "resolve"): ("gone", None),
+    ("waiting", "resolve"): ("brief", None),
     ("firing", "fire"): ("firing", None),
     ("firing", "escalate"): ("firing", "firing"),
     ("firing", "repeat"): ("firing", "again"),
@@ -45,7 +46,13 @@ TABLE: Final[Mapping[tuple[State, Event], tuple[State, Said | None]]] = {
     ("ending", "escalate"): ("firing", "firing"),
     ("ending", "due"): ("gone", "resolved"),
     ("ending", "mute"): ("gone", None),
+    ("brief", "fire"): ("waiting", None),
+    ("brief", "escalate"): ("waiting", None),
+    ("brief", "due"): ("gone", "healed"),
+    ("brief", "mute"): ("gone", None),
 }
+_OVER: Final[frozenset[State]] = frozenset({"ending", "brief", "gone"})
+_UNTOLD: Final[frozenset[State]] = frozenset({"waiting", "brief"})
 
 GRAVITY: Final[Mapping[Severity, int]] = {"info": 0, "ticket": 1, "page": 2}
 
@@ -70,7 +77,12 @@ class IllegalMove(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One open alert. `since` is when it began, `moved_at` when it came into its state, `told_at` when last told."""
+    """One open alert.
+
+    `since` is when it began, `told_at` when it was last told, `ended_at` when it was over, while it is `ending` or
+    `brief`. `moved_at` is when it came into its state; between `waiting` and `brief` it stays, so that flapping does
+    not keep a window open.
+    """
 
     condition: Condition
     state: State
@@ -79,6 +91,7 @@ class Alert:
     told_at: float | None = None
     hidden_by: str = ""
     note: str = ""
+    ended_at: float | None = None
 
     @property
     def key(self) -> Key:
@@ -136,6 +149,11 @@ class Line:
     note: str = ""
     hides: int = 0
 
+    @property
+    def severity(self) -> Severity:
+        """What healed before anybody was told is good to know, and nobody's night."""
+        return "info" if self.said == "healed" else self.condition.severity
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -144,11 +162,11 @@ class Message:
 
     @property
     def severity(self) -> Severity:
-        return max((line.condition.severity for line in self.lines), key=GRAVITY.__getitem__)
+        return max((line.severity for line in self.lines), key=GRAVITY.__getitem__)
 
     def at_least(self, severity: Severity) -> Message | None:
         """What of it is at least that grave; None when nothing is."""
-        lines = tuple(line for line in self.lines if GRAVITY[line.condition.severity] >= GRAVITY[severity])
+        lines = tuple(line for line in self.lines if GRAVITY[line.severity] >= GRAVITY[severity])
         return replace(self, lines=lines) if lines else None
 
 
@@ -159,7 +177,7 @@ def fire(book: Book, condition: Condition, now: float) -> tuple[Book, tuple[Line
     if alert is None:
         return _put(book, Alert(condition, "waiting", since=now, moved_at=now)), ()
     graver = GRAVITY[condition.severity] > GRAVITY[alert.condition.severity]
-    moved, said = _move(replace(alert, condition=condition), "escalate" if graver else "fire", now)
+    moved, said = _move(replace(alert, condition=condition, ended_at=None), "escalate" if graver else "fire", now)
     if said is None:
         return _put(book, moved), ()
     return _put(book, replace(moved, told_at=now)), (_line(said, moved, now),)
@@ -168,9 +186,9 @@ def fire(book: Book, condition: Condition, now: float) -> tuple[Book, tuple[Line
 def resolve(book: Book, kind: ConditionKind, service: str, now: float, note: str = "") -> Book:
     """It is right again; an alert that is not open, or ending already, is left as it is."""
     alert = book.alerts.get((kind, service))
-    if alert is None or alert.state == "ending":
+    if alert is None or alert.state in _OVER:
         return book
-    moved, _ = _move(replace(alert, note=note), "resolve", now)
+    moved, _ = _move(replace(alert, note=note, ended_at=now), "resolve", now)
     return _put(book, moved)
 
 
@@ -191,17 +209,19 @@ def flush(book: Book, silences: Sequence[Silence], policy: AlertPolicy, now: flo
         cause = _hider(alert, alerts, silences, policy, now)
         if alert.state == "waiting" and cause:
             alerts[key] = replace(_move(alert, "hide", now)[0], hidden_by=cause)
+        elif alert.state == "brief" and cause:
+            alerts[key] = _move(alert, "mute", now)[0]
         elif alert.state == "hidden" and not cause:
             alerts[key] = replace(_move(alert, "show", now)[0], hidden_by="")
         elif alert.state == "hidden":
             alerts[key] = replace(alert, hidden_by=cause)
 
     lines: list[Line] = []
-    begun = [alert.moved_at for alert in alerts.values() if alert.state in ("waiting", "ending")]
+    begun = [alert.moved_at for alert in alerts.values() if alert.state in ("waiting", "ending", "brief")]
     begun += [note.at for note in notes]
     if begun and now - min(begun) >= policy.group:
         for key, alert in alerts.items():
-            if alert.state in ("waiting", "ending"):
+            if alert.state in ("waiting", "ending", "brief"):
                 quiet = alert.state == "ending" and _silenced(alert.condition, silences, now)
                 moved, said = _move(alert, "mute" if quiet else "due", now)
                 if said is not None:
@@ -242,7 +262,8 @@ def _move(alert: Alert, event: Event, now: float) -> tuple[Alert, Said | None]:
         state, said = TABLE[alert.state, event]
     except KeyError:
         raise IllegalMove(f"alert {alert.key}: {event} while {alert.state}") from None
-    return replace(alert, state=state, moved_at=alert.moved_at if state == alert.state else now), said
+    stays = state == alert.state or {state, alert.state} == _UNTOLD
+    return replace(alert, state=state, moved_at=alert.moved_at if stays else now), said
 
 
 def _put(book: Book, alert: Alert) -> Book:
@@ -253,14 +274,17 @@ def _put(book: Book, alert: Alert) -> Book:
 
 
 def _line(said: Said, alert: Alert, now: float, hides: int = 0) -> Line:
-    end = alert.moved_at if said == "resolved" else now
+    over = said in ("resolved", "healed")
+    end = alert.ended_at if over and alert.ended_at is not None else now
     duration = None if said == "firing" else max(0.0, end - alert.since)
-    return Line(said, alert.condition, alert.since, duration, alert.note if said == "resolved" else "", hides)
+    return Line(said, alert.condition, alert.since, duration, alert.note if over else "", hides)
 
 
 def _clamped(alert: Alert, now: float) -> Alert:
     told_at = None if alert.told_at is None else min(alert.told_at, now)
-    return replace(alert, since=min(alert.since, now), moved_at=min(alert.moved_at, now), told_at=told_at)
+    ended_at = None if alert.ended_at is None else min(alert.ended_at, now)
+    since, moved_at = min(alert.since, now), min(alert.moved_at, now)
+    return replace(alert, since=since, moved_at=moved_at, told_at=told_at, ended_at=ended_at)
 
 
 def _silenced(condition: Condition, silences: Sequence[Silence], now: float) -> bool:
@@ -274,7 +298,7 @@ def _hider(
     for silence in silences:
         if silence.covers(alert.condition, now):
             return f"silence {silence.id}"
-    open_now = [other for other in alerts.values() if other.state not in ("ending", "gone")]
+    open_now = [other for other in alerts.values() if other.state not in _OVER]
     rank = _rank(alert.condition.kind)
     above = [other.condition.kind for other in open_now if other.condition.kind in UPSTREAM]
     above = [kind for kind in above if _rank(kind) < rank]

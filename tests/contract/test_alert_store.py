@@ -127,6 +127,7 @@ def test_ends_are_remembered_for_those_who_were_told(store: AlertStore) -> None:
     alerts.fire(CORE, 0.0)
     alerts.fire(Condition("oom", "web", "page", "out of memory"), 1.0)
     alerts.resolve("oom", "web", 2.0)
+    assert alerts.firing() == (CORE,)
     alerts.tick(10.0)
     alerts.resolve("exited", "core", 30.0, "restarted")
     alerts.tick(40.0)

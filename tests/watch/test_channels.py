@@ -66,12 +66,20 @@ def test_a_message_says_what_why_how_long_and_what_is_held_back(flavor: Any) -> 
         Line("firing", EVIL, 990.0, hides=3),
         Line("resolved", Condition("exited", "web", "page", "web exited", "old log"), 0.0, 192.0, "restarted"),
         Line("again", Condition("engine-down", "", "page", "the engine does not answer"), 0.0, 14520.0),
+        Line(
+            "healed",
+            Condition("exited", "job", "page", "job ended with exit code 1", "log"),
+            0.0,
+            0.4,
+            "started in 0.3 s",
+        ),
         Line("note", Condition("oom", "api", "info", "api ran out of memory, restarted"), 0.0),
     )
     text = Messages("shop", "vps1").render(outgoing(*lines, repeated=True), flavor)
-    assert text.title == "2 firing, 1 resolved, 1 to know [shop on vps1]"
+    assert text.title == "2 firing, 1 resolved, 1 healed, 1 to know [shop on vps1]"
     assert "3 other alert(s) are held back" in text.body
     assert "over after 3 min 12 s: restarted" in text.body
+    assert "over after 0.4 s: started in 0.3 s" in text.body
     assert "old log" not in text.body
     assert "for 4 h 2 min now" in text.body
     assert "vps1" in text.body
@@ -90,7 +98,7 @@ def test_a_storm_stays_one_short_message() -> None:
 
 
 def test_durations_tails_and_cuts() -> None:
-    assert [duration(seconds) for seconds in (0, 0.4, 59.6, 3600, 90061)] == ["0 s", "0 s", "1 min", "1 h", "1 d 1 h"]
+    assert [duration(seconds) for seconds in (0, 0.01, 0.4, 59.6, 3600, 90061)] == ["0 s", "0 s", "0.4 s", "1 min", "1 h", "1 d 1 h"]
     assert tail("a\nb\nc\n", lines=2) == "b\nc"
     assert tail("x" * 1000, length=10) == "...xxxxxxxxxx"
     assert shorten("short", 100) == "short"

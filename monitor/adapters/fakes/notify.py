@@ -76,8 +76,8 @@ class MemoryAlertStore:
             decided = decision(before, self.silences(now))
             for key, alert in before.alerts.items():
                 if key not in decided.book.alerts and alert.told_at is not None:
-                    end = alert.moved_at if alert.state == "ending" else now
-                    self._ended.append((replace(alert, state="gone", moved_at=end), end))
+                    end = alert.ended_at if alert.ended_at is not None else now
+                    self._ended.append((replace(alert, state="gone", moved_at=end, ended_at=end), end))
             self._book = decided.book
             for channel, outgoing in decided.outgoing:
                 number = next(self._ids)

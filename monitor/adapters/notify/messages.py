@@ -111,7 +111,9 @@ _ESCAPES: Final[dict[Flavor, Callable[[Any], Any]]] = {"text": _text, "slack": _
 
 
 def duration(seconds: float) -> str:
-    """`4 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`: the two largest units."""
+    """`0.4 s`, `4 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`: the two largest units."""
+    if 0.05 <= seconds < 1:  # noqa: PLR2004 - what rounds to 0.1 s or more
+        return f"{seconds:.1f} s"
     left = round(seconds)
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

@@ -59,6 +59,7 @@ class SqliteAlertStore:
                     row["told_at"],
                     row["hidden_by"],
                     row["note"],
+                    row["ended_at"],
                 )
                 alerts[alert.key] = alert
             notes = rows("SELECT condition, at FROM alert_notes ORDER BY id")
@@ -75,6 +76,7 @@ class SqliteAlertStore:
                     row["ended_at"],
                     row["told_at"],
                     note=row["note"],
+                    ended_at=row["ended_at"],
                 ),
                 row["ended_at"],
             )
@@ -193,7 +195,7 @@ def _save(db: sqlite3.Connection, before: Book, after: Book, now: float) -> None
         if key not in after.alerts:
             db.execute("DELETE FROM alerts WHERE kind = ? AND service = ?", key)
             if alert.told_at is not None:
-                ended_at = alert.moved_at if alert.state == "ending" else now
+                ended_at = alert.ended_at if alert.ended_at is not None else now
                 db.execute(
                     "INSERT INTO alerts_ended (condition, since, told_at, ended_at, note) VALUES (?, ?, ?, ?, ?)",
                     (_encode(alert.condition), alert.since, alert.told_at, ended_at, alert.note),
@@ -202,7 +204,7 @@ def _save(db: sqlite3.Connection, before: Book, after: Book, now: float) -> None
         if before.alerts.get(key) != alert:
             db.execute(
                 "INSERT OR REPLACE INTO alerts (kind, service, condition, state, since, moved_at, told_at, hidden_by, "
-                "note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "note, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *key,
                     _encode(alert.condition),
@@ -212,6 +214,7 @@ def _save(db: sqlite3.Connection, before: Book, after: Book, now: float) -> None
                     alert.told_at,
                     alert.hidden_by,
                     alert.note,
+                    alert.ended_at,
                 ),
             )
     if before.notes != after.notes:

@@ -56,7 +56,7 @@ class AlertManager:
 
     def firing(self) -> tuple[Condition, ...]:
         """What is wrong now, gravest first, what is hidden included."""
-        open_now = [alert for alert in self._store.book().alerts.values() if alert.state != "ending"]
+        open_now = [alert for alert in self._store.book().alerts.values() if alert.ended_at is None]
         open_now.sort(key=lambda alert: (-alerts.GRAVITY[alert.condition.severity], alert.since))
         return tuple(alert.condition for alert in open_now)
 

@@ -59,7 +59,7 @@ def test_case(case: dict[str, Any]) -> None:
 
 
 def test_every_state_knows_every_event_that_can_meet_it() -> None:
-    for state in ("waiting", "firing", "hidden", "ending"):
+    for state in ("waiting", "firing", "hidden", "ending", "brief"):
         for event in ("fire", "escalate"):
             assert (state, event) in alerts.TABLE
     with pytest.raises(alerts.IllegalMove):
@@ -84,11 +84,11 @@ def test_every_story_begins_and_ends_once_whatever_happens(steps: list[Any], gro
     def hear(lines: tuple[Line, ...]) -> None:
         for line in lines:
             key = (line.condition.kind, line.condition.service)
-            if line.said == "firing":
+            if line.said in ("firing", "healed"):
                 assert story.get(key) != "firing"
             else:
                 assert story.get(key) == "firing"
-            story[key] = "resolved" if line.said == "resolved" else "firing"
+            story[key] = "resolved" if line.said in ("resolved", "healed") else "firing"
 
     for verb, kind, service, seconds in steps:
         now += seconds
@@ -118,3 +118,6 @@ def test_a_channel_gets_only_what_is_grave_enough() -> None:
     assert part is not None
     assert [line.condition.service for line in part.lines] == ["a"]
     assert Message(1, lines[1:]).at_least("page") is None
+    healed = Message(1, (Line("healed", condition("exited", "a", "page"), 0, 1.0),))
+    assert healed.severity == "info"
+    assert healed.at_least("page") is None
