@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from collections.abc import Callable
 
     from monitor.adapters.docker.engine import DockerEngine
+    from monitor.adapters.grafana_http import GrafanaApi
     from monitor.adapters.locks import FileLocks
     from monitor.adapters.notify.messages import Messages
     from monitor.adapters.outfolder import DiskFolder
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.domain.logrules import LogRule
     from monitor.domain.routes import ServiceRoute
     from monitor.domain.spec import ServiceSpec
+    from monitor.ports.annotations import Annotations
     from monitor.ports.logs import LogSource
     from monitor.ports.notify import Channel
     from monitor.ports.proxy import Proxy
@@ -259,6 +261,37 @@ class App:
         real = PrometheusApi(prometheus, scrape=scrape) if prometheus else sample
         return {"prometheus": real, "loki": sample}.get
 
+    def generated_boards(self) -> dict[str, str]:
+        """Grafana's JSON of every board, by the name of its file."""
+        from monitor.render.boards import FOLDER as BOARDS  # noqa: PLC0415
+
+        files = self.rendered().files
+        return {Path(path).stem: text for path, text in files.items() if path.startswith(f"{BOARDS}/")}
+
+    @property
+    def grafana_token(self) -> str | None:
+        token = self.config.generate.grafana.token
+        return token.get_secret_value() if token else None
+
+    def grafana(self, url: str | None, token: str) -> GrafanaApi:
+        from monitor.adapters.grafana_http import GrafanaApi  # noqa: PLC0415
+
+        return GrafanaApi(url or self.config.generate.grafana.url, token)
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        """Who is told of deploys: Loki when logs come from it, Grafana when there is a token for it."""
+        from monitor.adapters.annotate import HttpAnnotations  # noqa: PLC0415
+        from monitor.bootstrap_logs import loki_options  # noqa: PLC0415
+
+        logs, grafana = self.config.logs, self.config.generate.grafana
+        return HttpAnnotations(
+            self.project,
+            self.host,
+            loki=loki_options(logs) if logs.source == "loki" else None,
+            grafana=(grafana.url, grafana.token.get_secret_value()) if grafana.token else None,
+        )
+
     def generate_environment(self) -> dict[str, str]:
         """The secrets behind the variables that generated files refer to."""
         from monitor.config.contacts import environment  # noqa: PLC0415
@@ -321,6 +354,7 @@ class App:
             who=who(),
             emit=emit,
             cancelled=cancelled,
+            stats=self.request_stats,
         )
 
 

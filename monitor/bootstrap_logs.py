@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from monitor.config.logcompile import log_rules
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
+    from monitor.adapters.loki.client import LokiOptions
     from monitor.bootstrap import App
+    from monitor.config.logs import LogsSection
+    from monitor.config.schema import Config
     from monitor.domain.logrules import LogRule
+    from monitor.domain.requests import RequestWindow
     from monitor.ports.logs import LogSource
     from monitor.services.logmetrics.poller import LogPoller
+
+log = logging.getLogger(__name__)
+
+DOCKER_EVERY: Final = 5.0
+LOKI_EVERY: Final = 15.0
 
 
 def rules(app: App) -> dict[str, LogRule]:
@@ -18,30 +33,36 @@ def rules(app: App) -> dict[str, LogRule]:
     return log_rules(app.config)
 
 
+def loki_options(section: LogsSection) -> LokiOptions:
+    """How to reach Loki, with `source: loki`."""
+    from monitor.adapters.loki.client import LokiOptions  # noqa: PLC0415
+
+    assert section.url is not None  # the schema says so
+    return LokiOptions(
+        url=section.url,
+        tenant=section.tenant,
+        user=section.user,
+        password=section.password,
+        token=section.token,
+        ca=section.tls.ca,
+        cert=section.tls.cert,
+        key=section.tls.key,
+        verify=section.tls.verify,
+        timeout=section.timeout,
+    )
+
+
 def make_source(app: App, *, follow: bool) -> LogSource:
     """The source that bgmon.yml names. `follow`: for the daemon, which must not miss a removed container's last lines.
 
-    Raises UsageError when certificates cannot be read or the engine is out of reach for logs.
+    Raises UsageError when certificates cannot be read.
     """
     section = app.config.logs
     if section.source == "loki":
         from monitor.adapters.clock import SystemClock  # noqa: PLC0415
-        from monitor.adapters.loki.client import LokiClient, LokiOptions  # noqa: PLC0415
+        from monitor.adapters.loki.client import LokiClient  # noqa: PLC0415
         from monitor.adapters.loki.source import LokiPolicy, LokiSource  # noqa: PLC0415
 
-        assert section.url is not None  # the schema says so
-        options = LokiOptions(
-            url=section.url,
-            tenant=section.tenant,
-            user=section.user,
-            password=section.password,
-            token=section.token,
-            ca=section.tls.ca,
-            cert=section.tls.cert,
-            key=section.tls.key,
-            verify=section.tls.verify,
-            timeout=section.timeout,
-        )
         policy = LokiPolicy(
             project=app.project,
             window=round(section.window * 1000),
@@ -53,7 +74,7 @@ def make_source(app: App, *, follow: bool) -> LogSource:
             host=section.host,
             labels=section.labels,
         )
-        return LokiSource(LokiClient(options, SystemClock()), app.log_rules, policy)
+        return LokiSource(LokiClient(loki_options(section), SystemClock()), app.log_rules, policy)
     from monitor.adapters.docker_logs.source import DockerLogSource  # noqa: PLC0415
     from monitor.adapters.docker_logs.transport import EngineHttp  # noqa: PLC0415
 
@@ -64,4 +85,53 @@ def make_poller(app: App) -> LogPoller:
     from monitor.adapters.state.logs import SqliteLogStore  # noqa: PLC0415
     from monitor.services.logmetrics.poller import LogPoller  # noqa: PLC0415
 
-    return LogPoller(make_source(app, follow=True), SqliteLogStore(app.database))
+    return LogPoller(make_source(app, follow=True), SqliteLogStore(app.database), app.log_rules)
+
+
+class LogWatch:
+    """The daemon's part: counts at every `poll`, follows changes of bgmon.yml, and tells Prometheus."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._config: Config | None = None
+        self._poller: LogPoller | None = None
+        self._said = ""
+        self._lock = threading.Lock()
+
+    @property
+    def every(self) -> float:
+        """Seconds between polls."""
+        section = self._app.config.logs
+        return DOCKER_EVERY if section.source == "docker" else min(LOKI_EVERY, section.window)
+
+    def poll(self) -> None:
+        poller = self._current()
+        report = poller.poll(time.time())
+        said = "; ".join([*([report.error] if report.error else []), *report.warnings])
+        if said and said != self._said:
+            log.warning("logs: %s", said)
+        self._said = said
+
+    def window(self, services: Sequence[str], start: float, end: float) -> Mapping[str, RequestWindow]:
+        """RequestStats out of what was counted lately."""
+        return self._current().window(services, start, end)
+
+    def collector(self) -> Collector:
+        from monitor.adapters.prometheus_requests import RequestCollector  # noqa: PLC0415
+
+        return RequestCollector(lambda: self._current().state(), time.time)
+
+    def close(self) -> None:
+        if self._poller is not None:
+            self._poller.close()
+
+    def _current(self) -> LogPoller:
+        """The poller for the configuration as it is now."""
+        with self._lock:
+            if self._poller is None or self._config is not self._app.config:
+                self.close()
+                self._config = self._app.config
+                for name in ("log_rules", "log_source", "request_stats"):
+                    self._app.__dict__.pop(name, None)
+                self._poller = make_poller(self._app)
+            return self._poller

@@ -7,7 +7,8 @@
     ├── UnreachableError              exit 4   a thing we depend on does not answer
     │   ├── EngineUnreachable
     │   ├── ProxyUnreachable
-    │   └── SourceUnreachable                  the log source (Loki)
+    │   ├── SourceUnreachable                  the log source (Loki), or Prometheus
+    │   └── GrafanaUnreachable
     ├── EngineError                   exit 1   the Docker engine answered, and said no
     │   ├── NotFound
     │   ├── Conflict                           a name or a port is taken
@@ -20,7 +21,9 @@
     │   ├── GateFailed
     │   └── BakeFailed
     ├── NotifyError                   exit 1   a chat message could not be delivered
-    └── GenerateError                 exit 1   generated files differ or cannot be written
+    ├── GenerateError                 exit 1   generated files differ or cannot be written
+    └── GrafanaError                  exit 1   Grafana answered, and said no
+        └── BoardMoved                         somebody else saved meanwhile, or another board has that title
 
 `str(error)` is what the user reads; `hint` says what to do next. Neither ever holds a secret.
 """
@@ -81,6 +84,10 @@ class ProxyUnreachable(UnreachableError):
 
 
 class SourceUnreachable(UnreachableError):
+    pass
+
+
+class GrafanaUnreachable(UnreachableError):
     pass
 
 
@@ -151,4 +158,12 @@ class NotifyError(BgmonError):
 
 
 class GenerateError(BgmonError):
+    pass
+
+
+class GrafanaError(BgmonError):
+    pass
+
+
+class BoardMoved(GrafanaError):
     pass

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from monitor.domain import names
+from monitor.render.grafana.uid import folder_title, folder_uid
 from monitor.render.rules import RECORD_EVERY
 from monitor.render.site import Site
 from monitor.render.yamltext import duration, yaml_text
@@ -62,8 +63,8 @@ def datasources(site: Site) -> dict[str, str]:
             {
                 "name": f"bgmon-{site.project}",
                 "orgId": 1,
-                "folder": f"bgmon {site.project}",
-                "folderUid": f"bgmon-{site.project.replace('.', '_')}"[:40],
+                "folder": folder_title(site.project),
+                "folderUid": folder_uid(folder_title(site.project)),
                 "type": "file",
                 "disableDeletion": False,
                 "allowUiUpdates": False,

@@ -75,27 +75,32 @@ class _Body(msgspec.Struct):
     warnings: list[str] | None = None
 
 
+def http_client(options: LokiOptions) -> httpx.Client:
+    """Raises UsageError when certificates cannot be read."""
+    headers = {"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": "bgmon"}
+    if options.tenant:
+        headers["X-Scope-OrgID"] = options.tenant
+    if options.token:
+        headers["Authorization"] = f"Bearer {options.token}"
+    auth = httpx.BasicAuth(options.user, options.password or "") if options.user else None
+    return httpx.Client(
+        base_url=options.url.rstrip("/"),
+        headers=headers,
+        auth=auth,
+        timeout=httpx.Timeout(options.timeout, connect=min(10.0, options.timeout)),
+        verify=_tls(options),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
 class LokiClient:
     """Safe from several threads. Retries 429 and 5xx with growing pauses, and nothing else."""
 
     def __init__(self, options: LokiOptions, clock: Clock) -> None:
         self._clock = clock
         self._options = options
-        headers = {"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": "bgmon"}
-        if options.tenant:
-            headers["X-Scope-OrgID"] = options.tenant
-        if options.token:
-            headers["Authorization"] = f"Bearer {options.token}"
-        auth = httpx.BasicAuth(options.user, options.password or "") if options.user else None
-        self._http = httpx.Client(
-            base_url=options.url.rstrip("/"),
-            headers=headers,
-            auth=auth,
-            timeout=httpx.Timeout(options.timeout, connect=min(10.0, options.timeout)),
-            verify=_tls(options),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._http = http_client(options)
 
     def instant(self, query: str, at_ns: int) -> Answer:
         return self._query("/loki/api/v1/query", {"query": query, "time": str(at_ns)})
@@ -190,7 +195,7 @@ def _pause(response: httpx.Response, tries: int, now: float) -> float:
         return min(float(asked), LONGEST_PAUSE)
     if asked:
         try:
-            return min(max(0.0, parsedate_to_datetime(asked).timestamp() - now), LONGEST_PAUSE)
+            return float(min(max(0.0, parsedate_to_datetime(asked).timestamp() - now), LONGEST_PAUSE))
         except ValueError:
             pass
     return min(FIRST_PAUSE * 2 ** (tries - 1) * random.uniform(1, 1.1), LONGEST_PAUSE)  # noqa: S311
