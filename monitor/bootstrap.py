@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.ports.proxy import Proxy
     from monitor.ports.requests import RequestStats
     from monitor.ports.series import SeriesSource
-    from monitor.render.everything import Rendered
+    from monitor.render.everything import Rendered, Sources
     from monitor.render.site import Site
     from monitor.services.alerting.runner import Alerting
     from monitor.services.deploy.parts import Emit, Parts
@@ -238,12 +238,23 @@ class App:
 
         return site_of(self.config, self.channel_texts)
 
-    def rendered(self) -> Rendered:
-        """All generated files. Raises ConfigError for a wrong catalogue, GenerateError for a wrong template."""
+    def generate_sources(self) -> Sources:
+        """The catalogues and templates that files are generated from. Raises ConfigError for a wrong one."""
         from monitor.config.sources import load_sources  # noqa: PLC0415
+
+        return load_sources(self.config.generate, self.folder)
+
+    def generate_inputs(self, sources: Sources) -> str:
+        """A hash of everything that generated files depend on, bgmon's own code included."""
+        from monitor.config.sources import inputs_digest  # noqa: PLC0415
+
+        return inputs_digest(self.site, sources)
+
+    def rendered(self, sources: Sources) -> Rendered:
+        """All generated files. Raises GenerateError for a wrong template."""
         from monitor.render.everything import render_all  # noqa: PLC0415
 
-        return render_all(self.site, load_sources(self.config.generate, self.folder))
+        return render_all(self.site, sources)
 
     @cached_property
     def boards(self) -> BoardCatalogue:

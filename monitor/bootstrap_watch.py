@@ -13,6 +13,7 @@ from monitor.adapters.chores import ScheduledChores
 from monitor.adapters.clock import SystemClock
 from monitor.adapters.state.db import Database
 from monitor.adapters.systemd import Systemd
+from monitor.bootstrap_logs import LogWatch
 from monitor.bootstrap_web import make_chores, make_peers, make_server
 from monitor.config.loader import load_file
 from monitor.domain.conditions import Condition
@@ -24,6 +25,8 @@ from monitor.services.watchdog.daemon import Daemon, DaemonParts
 from monitor.services.watchdog.once import Round
 from monitor.services.watchdog.parts import WatchParts, WatchSettings
 from monitor.services.watchdog.proxywatch import ProxyWatch
+from monitor.services.watchdog.strain import WINDOW as STRAIN_WINDOW
+from monitor.services.watchdog.strain import strains
 from monitor.services.watchdog.view import StatusView
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SELFCHECK_SECONDS: Final = 2.0
+STRAIN_EVERY: Final = 30.0
 
 
 def _tell(event: Event) -> None:
@@ -113,6 +117,13 @@ def make_daemon(app: App) -> Daemon:
     app.database = Database(app.state_dir / "state.db", check=True)
     watch = watch_parts(app, app.alerting.manager, lambda: bool(made) and made[0].stopping)
     peers = make_peers(app)
+    logs = LogWatch(app)
+
+    def look_for_strain() -> None:
+        now = time.time()
+        windows = logs.window(list(app.specs), now - STRAIN_WINDOW, now)
+        for daemon in made:
+            daemon.supervisor.strains = strains(app.specs, windows)
 
     def reload() -> WatchSettings:
         config = load_file(app.config_file)
@@ -136,8 +147,14 @@ def make_daemon(app: App) -> Daemon:
             reload=reload,
             stamp=lambda: _stamp(app),
             make_proxy=lambda stopped: _proxy_watch(app, watch, stopped),
-            make_server=lambda daemon: make_server(app, make_view(app, daemon), peers, daemon.problems),
-            extra=make_chores(app, peers, lambda: [text for daemon in made for text in daemon.problems()]),
+            make_server=lambda daemon: make_server(
+                app, make_view(app, daemon), peers, daemon.problems, [logs.collector()]
+            ),
+            extra=[
+                *make_chores(app, peers, lambda: [text for daemon in made for text in daemon.problems()]),
+                ("logs", logs.every, logs.poll),
+                ("strains", STRAIN_EVERY, look_for_strain),
+            ],
             reconcile=app.config.watch.reconcile,
             retention=app.config.watch.retention,
             notices=_notices(app),

@@ -21,7 +21,7 @@ from monitor.domain.names import (
     METRIC_REQUESTS,
 )
 from monitor.domain.requests import DEFAULT_BUCKETS
-from monitor.errors import StateError
+from monitor.errors import BgmonError
 
 
 class _State(Protocol):
@@ -35,6 +35,8 @@ class _State(Protocol):
     def warnings(self) -> int: ...
     @property
     def totals(self) -> Mapping[str, Counts]: ...
+    @property
+    def rules(self) -> Mapping[str, LogRule]: ...
 
 
 class RequestCollector(Collector):
@@ -42,13 +44,11 @@ class RequestCollector(Collector):
 
     Args:
         state: what there is to tell, as LogPoller.state gives it.
-        rules: by service; only these services are shown.
         now: unix seconds, for the source's lag.
     """
 
-    def __init__(self, state: Callable[[], _State], rules: Mapping[str, LogRule], now: Callable[[], float]) -> None:
+    def __init__(self, state: Callable[[], _State], now: Callable[[], float]) -> None:
         self._state = state
-        self._rules = rules
         self._now = now
 
     def describe(self) -> list[Metric]:
@@ -57,10 +57,10 @@ class RequestCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             state = self._state()
-        except StateError:
-            return  # a scrape must not fail as a whole; the daemon says what is wrong with its state
-        shown = {name: state.totals.get(name, Counts()) for name in sorted(self._rules)}
-        yield from request_metrics(shown, self._rules)
+        except BgmonError:
+            return  # a scrape must not fail as a whole; the daemon says what is wrong
+        shown = {name: state.totals.get(name, Counts()) for name in sorted(state.rules)}
+        yield from request_metrics(shown, state.rules)
         up = GaugeMetricFamily(
             METRIC_LOG_SOURCE_UP, "Whether the last look at the log source succeeded.", labels=["source"]
         )

@@ -162,7 +162,7 @@ class _JsonBlocks:
 
     def __init__(self, parser: LineParser, shape: JsonShape) -> None:
         self._parser = parser
-        type_ = _row(shape)
+        type_ = None if parser.rule.unit == "duration" and shape.duration else _row(shape)
         self._decode = msgspec.json.Decoder(type_) if type_ is not None else None
         self._needles = tuple(path.encode() for path in parser.rule.ignore) if shape.path else ()
 

@@ -22,6 +22,7 @@ def compile_re2(pattern: str) -> Any:
     """
     options = re2.Options()
     options.log_errors = False
+    options.encoding = re2.Options.Encoding.LATIN1
     try:
         return re2.compile(pattern.encode(), options)
     except re2.error as error:

@@ -72,7 +72,7 @@ def status_of(value: object) -> str:
 
 def duration_of(value: object, unit: Unit, most: float) -> tuple[float | None, str]:
     """A duration in its unit (Go's form in seconds), or None and why there is none."""
-    if value is None or value in {"", "-"}:
+    if value is None or (isinstance(value, str) and value in {"", "-"}):
         return None, "there is none"
     number: float | None = None
     if unit == "duration":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from monitor.errors import NotFound, SourceError, SourceUnreachable, UsageError
+from monitor.errors import NotFound, SourceError, SourceUnreachable
 
 CONNECT_SECONDS: Final = 10.0
 _RECEIVE: Final = 256 * 1024
@@ -28,10 +28,8 @@ _OK: Final = 200
 class EngineHttp:
     """Makes connections to one engine, at unix:///path or tcp://host:port.
 
-    TLS is used as Docker's variables DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say.
-
-    Raises:
-        UsageError: the address has another form.
+    TLS is used as Docker's variables DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say. Every call raises SourceUnreachable
+    when the engine does not answer, or its address has another form.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,11 +37,7 @@ class EngineHttp:
         parts = urlsplit(url)
         self._unix = parts.path if parts.scheme in {"unix", "http+unix"} else ""
         self._address = (parts.hostname or "", parts.port or 2375)
-        if not self._unix and parts.scheme not in {"tcp", "http", "https"}:
-            raise UsageError(
-                f"logs cannot be read through {parts.scheme}://",
-                hint="run the command on the host itself, or set logs.source: loki",
-            )
+        self._possible = bool(self._unix) or parts.scheme in {"tcp", "http", "https"}
 
     def get(self, path: str, parameters: dict[str, str]) -> Any:
         """A JSON answer."""
@@ -72,6 +66,11 @@ class EngineHttp:
         return stream
 
     def _connect(self) -> socket.socket:
+        if not self._possible:
+            raise SourceUnreachable(
+                f"logs cannot be read through {self.url}",
+                hint="run the command on the host itself, or set logs.source: loki",
+            )
         try:
             if self._unix:
                 connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from monitor.domain.logcounts import Counts
+from monitor.domain.logrules import LogRule
+from monitor.domain.requests import RequestWindow
 from monitor.errors import SourceError, UnreachableError
-from monitor.ports.logs import LogSource, LogStore
+from monitor.ports.logs import Batch, LogSource, LogStore
 
 _MOST_ROUNDS = 50  # of one poll; what is left waits for the next, so that a long catch-up does not hold up the rest
+_REMEMBERED = 900.0  # seconds of counts that `window` can look back on
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class PollReport:
 
 @dataclass(slots=True)
 class SourceState:
-    """What metrics say of the source. Times are unix seconds, None before the first poll."""
+    """What metrics say of the source. Times are unix seconds, None before the first poll; `rules` are by service."""
 
     source: str
     up: bool = False
@@ -32,14 +37,17 @@ class SourceState:
     until: float | None = None
     warnings: int = 0
     totals: dict[str, Counts] = field(default_factory=dict)
+    rules: Mapping[str, LogRule] = field(default_factory=dict)
 
 
 class LogPoller:
-    """Safe to call from several threads; one poll runs at a time."""
+    """Safe to call from several threads; one poll runs at a time. Fulfils ports.requests.RequestStats as well."""
 
-    def __init__(self, source: LogSource, store: LogStore) -> None:
+    def __init__(self, source: LogSource, store: LogStore, rules: Mapping[str, LogRule] | None = None) -> None:
         self._source = source
         self._store = store
+        self._rules = rules or {}
+        self._recent: deque[tuple[float, Mapping[str, Counts]]] = deque()
         self._lock = threading.Lock()
         self._up = False
         self._polled_at: float | None = None
@@ -61,17 +69,39 @@ class LogPoller:
                 if not self._store.commit(self._source.name, progress.cursor, batch):
                     self._source.reset()
                     return PollReport(lines, "another process counts this log too", tuple(warnings))
+                self._remember(batch)
                 lines += sum(counts.lines for counts in batch.counts.values())
                 warnings += batch.warnings
                 if not batch.more:
                     return PollReport(lines, "", tuple(warnings))
             return PollReport(lines, "", tuple(warnings), behind=True)
 
+    def window(self, services: Sequence[str], start: float, end: float) -> dict[str, RequestWindow]:
+        """What was counted in (start, end] by this process: cheap, and as coarse as the polls are."""
+        found = {service: Counts() for service in services if service in self._rules}
+        for until, counts in tuple(self._recent):
+            if start < until <= end:
+                for service in found.keys() & counts.keys():
+                    found[service].add(counts[service])
+        return {service: counts.window(self._rules[service].buckets) for service, counts in found.items()}
+
+    def _remember(self, batch: Batch) -> None:
+        if batch.counts:
+            self._recent.append((batch.until, batch.counts))
+        while self._recent and self._recent[0][0] < batch.until - _REMEMBERED:
+            self._recent.popleft()
+
     def state(self) -> SourceState:
         """As of the last commit."""
         progress = self._store.progress(self._source.name)
         return SourceState(
-            self._source.name, self._up, self._polled_at, progress.until, progress.warnings, self._store.totals()
+            self._source.name,
+            self._up,
+            self._polled_at,
+            progress.until,
+            progress.warnings,
+            self._store.totals(),
+            self._rules,
         )
 
     def close(self) -> None:
