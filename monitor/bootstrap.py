@@ -250,11 +250,11 @@ class App:
 
         return inputs_digest(self.site, sources)
 
-    def rendered(self, sources: Sources) -> Rendered:
-        """All generated files. Raises GenerateError for a wrong template."""
+    def rendered(self, sources: Sources | None = None) -> Rendered:
+        """All generated files. Raises ConfigError for a wrong catalogue, GenerateError for a wrong template."""
         from monitor.render.everything import render_all  # noqa: PLC0415
 
-        return render_all(self.site, sources)
+        return render_all(self.site, sources or self.generate_sources())
 
     @cached_property
     def boards(self) -> BoardCatalogue:

@@ -84,13 +84,18 @@ def command(  # noqa: PLR0917 - click passes them by name
         return 0
     root = Path(out) if out else app.folder / app.config.generate.out
     folder = app.output_folder(root)
-    rendered = app.rendered()
+    sources = app.generate_sources()
+    inputs = app.generate_inputs(sources)
+
+    def plan_now() -> Plan:
+        return make_plan(lambda: app.rendered(sources), folder, inputs=inputs, only=only, force=force)
+
     if check or diff or dry_run:
-        plan = make_plan(rendered, folder, only=only, force=force)
+        plan = plan_now()
         _show(plan, root, as_json=as_json, diff=check or diff, quiet=False, written=False)
         return int(plan.drift) if check else 0
     with folder.lock(wait=_WAIT):
-        plan = make_plan(rendered, folder, only=only, force=force)
+        plan = plan_now()
         carry_out(plan, folder)
     _show(plan, root, as_json=as_json, diff=False, quiet=True, written=True)
     return 0
@@ -119,11 +124,11 @@ def _show(plan: Plan, root: Path, *, as_json: bool, diff: bool, quiet: bool, wri
     click.echo(f"{root}: {parts or 'nothing to write'}")
 
 
-def _print_diff(path: str, before: bytes | None, after: bytes | None) -> None:
+def _print_diff(path: str, before: bytes | None, after: str | None) -> None:
     import difflib  # noqa: PLC0415 - only where it is shown
 
     old = (before or b"").decode("utf-8", "replace").splitlines()
-    new = (after or b"").decode("utf-8", "replace").splitlines()
+    new = (after or "").splitlines()
     name = "/dev/null"
     heads = (name if before is None else f"a/{path}", name if after is None else f"b/{path}")
     for line in difflib.unified_diff(old, new, *heads, lineterm=""):

@@ -14,9 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from monitor.config.notify import NotifySection
 from monitor.config.yamlfile import parse
+from monitor.errors import ConfigError
 from monitor.render.site import Contact, Kind
 
 _VARIABLE: Final = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECTION: Final = re.compile(r"^notify:.*?(?=^[^\s#]|\Z)", re.MULTILINE | re.DOTALL)
 _ONLY_VARIABLE: Final = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
 _SLACK: Final = "https://hooks.slack.com/services/"
 _DISCORD: Final = "https://discord.com/api/webhooks/"
@@ -38,7 +40,13 @@ _KINDS: Final[dict[str, Kind]] = {
 
 def channel_texts(file: Path) -> list[str]:
     """`notify.urls` as they stand in the file, before variables are put in; empty texts for what has no URL."""
-    data = parse(file.read_text(encoding="utf-8"), str(file)).data
+    text = file.read_text(encoding="utf-8")
+    # Of a large file only the section: the rest has been read before.
+    section = _SECTION.search(text)
+    try:
+        data = parse(section[0] if section else text, str(file)).data
+    except ConfigError:  # it leans on an anchor elsewhere
+        data = parse(text, str(file)).data
     notify = data.get("notify") if isinstance(data, dict) else None
     urls = notify.get("urls") if isinstance(notify, dict) else None
     return [str(item.get("url", "")) if isinstance(item, dict) else str(item) for item in urls or ()]

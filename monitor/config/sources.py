@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from monitor import __version__
 from monitor.assets import assets
 from monitor.config.boards import load_boards
 from monitor.config.catalogue import read_text
@@ -13,6 +16,7 @@ from monitor.config.rules import load_rules
 from monitor.errors import ConfigError, Problem
 from monitor.render.everything import Sources
 from monitor.render.shippers import TEMPLATES
+from monitor.render.site import Site
 
 RULES: Final = "alert-rules"
 SHIPPERS: Final = "promtail"
@@ -34,6 +38,16 @@ def load_sources(section: GenerateSection, folder: Path) -> Sources:
         {name: _template(name, shippers) for name in TEMPLATES},
         _pages(assets(RUNBOOKS)) | (_pages(rules / "runbooks") if rules else {}),
     )
+
+
+def inputs_digest(site: Site, sources: Sources) -> str:
+    """A hash of all that decides over the generated files: what they are about, what they are made from, and by."""
+    known = hashlib.sha256(f"{__version__}\n{site!r}\n{sources!r}\n".encode())
+    package = Path(str(files("monitor")))
+    for floor in ("domain", "render", "services/generate"):
+        for path in sorted((package / floor).rglob("*.py")):
+            known.update(path.read_bytes())
+    return known.hexdigest()
 
 
 def _own(given: str | None, folder: Path, key: str) -> Path | None:

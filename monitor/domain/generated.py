@@ -8,7 +8,7 @@ say `--force`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -20,7 +20,9 @@ MOST_TOMBSTONES: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file. `before` is what is there, `after` what is wanted; None is no file.
+    """One file. `before` is what is there, `after` what is wanted; None is no file, or one that stays as it is.
+
+    `hash` is that of what is wanted.
 
     new, changed, same: as it says. gone: ours, and no longer wanted. edited: ours, but changed by hand. foreign: never
     ours, and in the way. left: no longer wanted, but edited by hand, so it stays.
@@ -28,22 +30,24 @@ class Change:
 
     path: str
     fate: Fate
-    before: bytes | None
-    after: bytes | None
+    before: bytes | None = None
+    after: str | None = None
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What earlier runs wrote: hashes of files, and names in Grafana.
 
-    `pending` holds the hashes of a run that did not end. `tombstones` are names that an earlier run gave to Grafana and
-    that no file names any more.
+    `inputs` is the hash of everything that the files were made from. `pending` holds the hashes of a run that did not
+    end. `tombstones` are names that an earlier run gave to Grafana and that no file names any more.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     pending: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tombstones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inputs: str = ""
 
     def owns(self, path: str, content: bytes) -> bool:
         if path not in self.files and path not in self.pending:
@@ -57,26 +61,43 @@ def digest(content: bytes) -> str:
 
 
 def decide(
-    wanted: Mapping[str, bytes], there: Mapping[str, bytes], manifest: Manifest, *, force: bool = False
+    wanted: Mapping[str, str], read: Callable[[str], bytes | None], manifest: Manifest, *, force: bool = False
 ) -> list[Change]:
-    """The fate of every file, by path.
+    """The fate of every file, by path. Contents are looked at one by one and kept only where they differ.
 
     Args:
         wanted: what this run makes.
-        there: what the folder holds, of the wanted paths and of the manifest's.
+        read: what the folder holds.
         manifest: what earlier runs left.
         force: write over files of ours that were edited by hand.
     """
     changes: list[Change] = []
-    for path, after in wanted.items():
-        before = there.get(path)
-        changes.append(Change(path, _fate(path, before, after, manifest, force=force), before, after))
+    for path, text in wanted.items():
+        before, after = read(path), text.encode()
+        fate = _fate(path, before, after, manifest, force=force)
+        if fate == "same":
+            changes.append(Change(path, fate, hash=digest(after)))
+        else:
+            changes.append(Change(path, fate, before, text, digest(after)))
     for path in sorted({*manifest.files, *manifest.pending} - set(wanted)):
-        before = there.get(path)
+        before = read(path)
         if before is not None:
-            fate: Fate = "gone" if force or manifest.owns(path, before) else "left"
-            changes.append(Change(path, fate, before, None))
+            fate = "gone" if force or manifest.owns(path, before) else "left"
+            changes.append(Change(path, fate, before))
     return sorted(changes, key=lambda change: change.path)
+
+
+def untouched(read: Callable[[str], bytes | None], manifest: Manifest) -> list[Change] | None:
+    """Every file as `same`, where all are as the manifest has them; None where any is not."""
+    if manifest.pending or not manifest.files:
+        return None
+    changes: list[Change] = []
+    for path, known in sorted(manifest.files.items()):
+        content = read(path)
+        if content is None or digest(content) != known:
+            return None
+        changes.append(Change(path, "same", hash=known))
+    return changes
 
 
 def _fate(path: str, before: bytes | None, after: bytes, manifest: Manifest, *, force: bool) -> Fate:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from monitor.domain.generated import CONFLICTS, DRIFT, Change, Manifest, decide, digest, tombstones
+from monitor.domain.generated import CONFLICTS, DRIFT, Change, Manifest, decide, tombstones, untouched
 from monitor.errors import GenerateError
 from monitor.ports.generate import OutputFolder
 from monitor.render.everything import Rendered
@@ -39,14 +39,33 @@ def family(path: str) -> str:
     return path.partition("/")[0].partition(".")[0]
 
 
-def make_plan(rendered: Rendered, folder: OutputFolder, *, only: Collection[str] = (), force: bool = False) -> Plan:
-    """Decide; nothing is written. With `only`, all other families stay as they are.
+def make_plan(
+    render: Callable[[], Rendered],
+    folder: OutputFolder,
+    *,
+    inputs: str = "",
+    only: Collection[str] = (),
+    force: bool = False,
+) -> Plan:
+    """Decide; nothing is written.
+
+    Args:
+        render: makes the files; not called when nothing has changed since the last run.
+        folder: where they go.
+        inputs: the hash of everything that they are made from; empty when it is not known.
+        only: families; all others stay as they are.
+        force: write over files of ours that were edited by hand.
 
     Raises:
         GenerateError: the folder cannot be read.
     """
     manifest_before = folder.read(FILE)
     earlier = read_manifest(manifest_before)
+    if inputs and inputs == earlier.inputs and not only:
+        same = untouched(folder.read, earlier)
+        if same is not None:
+            return Plan(tuple(same), earlier, earlier, manifest_before)
+    rendered = render()
     files = dict(rendered.files)
     names, graves = dict(earlier.names), dict(earlier.tombstones)
     if not only or "grafana" in only:
@@ -54,17 +73,14 @@ def make_plan(rendered: Rendered, folder: OutputFolder, *, only: Collection[str]
         graves = tombstones(earlier, names)
         if graves:
             files[DELETIONS] = deletions(graves)
-    wanted = {path: text.encode() for path, text in files.items() if not only or family(path) in only}
-    mine = Manifest(_of(earlier.files, only), _of(earlier.pending, only), earlier.names, earlier.tombstones)
-    there: dict[str, bytes] = {}
-    for path in {*wanted, *mine.files, *mine.pending}:
-        content = folder.read(path)
-        if content is not None:
-            there[path] = content
-    changes = decide(wanted, there, mine, force=force)
+    wanted = {path: text for path, text in files.items() if not only or family(path) in only}
+    mine = Manifest(_of(earlier.files, only), _of(earlier.pending, only))
+    changes = decide(wanted, folder.read, mine, force=force)
     kept = {path: known for path, known in earlier.files.items() if only and family(path) not in only}
-    hashes = {change.path: digest(change.after) for change in changes if change.after is not None}
-    return Plan(tuple(changes), earlier, Manifest(kept | hashes, {}, names, graves), manifest_before)
+    hashes = {change.path: change.hash for change in changes if change.hash}
+    return Plan(
+        tuple(changes), earlier, Manifest(kept | hashes, {}, names, graves, "" if only else inputs), manifest_before
+    )
 
 
 def carry_out(plan: Plan, folder: OutputFolder) -> None:
@@ -79,14 +95,14 @@ def carry_out(plan: Plan, folder: OutputFolder) -> None:
     after = manifest_bytes(plan.manifest)
     if work:
         # Named before they are written, so that files of a run that was cut off are still known as ours.
-        pending = {change.path: digest(change.after) for change in work if change.after is not None}
+        pending = {change.path: change.hash for change in work if change.after is not None}
         intent = Manifest(plan.earlier.files, pending, plan.earlier.names, plan.earlier.tombstones)
         folder.write(FILE, manifest_bytes(_with_names(intent, plan.manifest)))
     for change in work:
         if change.after is None:
             folder.remove(change.path)
         else:
-            folder.write(change.path, change.after)
+            folder.write(change.path, change.after.encode())
     if work or plan.manifest_before != after:
         folder.write(FILE, after)
 

@@ -30,6 +30,7 @@ def read_manifest(content: bytes | None) -> Manifest:
             _texts(document.get("pending", {})),
             _lists(document["grafana"]),
             _lists(document["tombstones"]),
+            str(document.get("inputs", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise GenerateError(
@@ -42,6 +43,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     document: dict[str, Any] = {
         "about": "Written by bgmon generate: which files are its own. DO NOT EDIT; keep it in git with the files.",
         "format": _FORMAT,
+        "inputs": manifest.inputs,
         "files": dict(sorted(manifest.files.items())),
         "grafana": {kind: list(names) for kind, names in sorted(manifest.names.items())},
         "tombstones": {kind: list(names) for kind, names in sorted(manifest.tombstones.items())},
