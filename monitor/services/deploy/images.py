@@ -20,8 +20,8 @@ class Fetched:
 def fetch(parts: Parts, service: str, reference: str, policy: PullPolicy) -> Fetched:
     """The image of `reference`, on this host.
 
-    `auto` pulls unless the image is here and came from no registry, or is named by a digest that is here; `always`
-    pulls, `never` doesn't.
+    `auto` pulls unless the image is here and its registry has never seen it, or it is named by a digest that is here;
+    `always` pulls, `never` doesn't.
 
     Raises:
         PullFailed: it cannot be had, or was built for another architecture.
@@ -46,20 +46,21 @@ def fetch(parts: Parts, service: str, reference: str, policy: PullPolicy) -> Fet
             f"image {reference} is for {image.architecture}, this host is {wanted}",
             hint=f"build it with: docker build --platform linux/{wanted}",
         )
-    return Fetched(id=image.id, pinned=_pinned(image, reference))
+    return Fetched(id=image.id, pinned=_digest(image, reference) or image.id)
 
 
 def _settled(image: Image, reference: str) -> bool:
     """Whether a pull could not bring anything else."""
-    return not image.digests or "@" in reference or reference.startswith("sha256:")
+    return "@" in reference or reference.startswith("sha256:") or _digest(image, reference) is None
 
 
-def _pinned(image: Image, reference: str) -> str:
+def _digest(image: Image, reference: str) -> str | None:
+    """What the reference's own registry calls this image; None when that registry has never seen it."""
     repository = repository_of(reference)
     for digest in image.digests:
         if digest.partition("@")[0] in (repository, f"docker.io/{repository}"):
             return digest
-    return image.id
+    return None
 
 
 def repository_of(reference: str) -> str:
