@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -136,4 +139,49 @@ def test_a_registry_that_is_not_there(engine: DockerEngine, free_port: Callable[
 def test_what_is_no_reference(engine: DockerEngine, reference: str) -> None:
     with pytest.raises(PullFailed) as caught:
         engine.pull(reference)
+    assert caught.value.hint
+
+
+@contextmanager
+def registry_that(status: int, code: str, message: str) -> Iterator[str]:
+    """Its address. It answers every request like that."""
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/v2/" else status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815 - as http.server wants it
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "meaning"),
+    [
+        (429, "TOOMANYREQUESTS", "you have reached your pull rate limit", "too many pulls"),
+        (403, "DENIED", "requested access to the resource is denied", "a login is missing|refuses access"),
+        (503, "UNAVAILABLE", "come back later", "come back later|503"),
+        (404, "NAME_UNKNOWN", "repository name not known to registry", "does not exist"),
+    ],
+)
+def test_a_registry_that_refuses(engine: DockerEngine, status: int, code: str, message: str, meaning: str) -> None:
+    with registry_that(status, code, message) as address, pytest.raises(PullFailed, match=meaning) as caught:
+        engine.pull(f"{address}/core:v1")
+    assert str(caught.value).startswith(f"cannot pull {address}/core:v1: ")
     assert caught.value.hint
