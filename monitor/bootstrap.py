@@ -93,7 +93,7 @@ class App:
     def close(self) -> None:
         """Let go of the engine and the state file, where they were used."""
         used = vars(self)  # where cached_property keeps what was asked for
-        for name in ("engine", "database"):
+        for name in ("log_source", "engine", "database"):
             if name in used:
                 used[name].close()
 
@@ -338,7 +338,7 @@ class App:
     def request_stats(self) -> RequestStats:
         from monitor.services.logmetrics.stats import LogRequestStats  # noqa: PLC0415
 
-        return LogRequestStats(self.log_source, self.log_rules)
+        return LogRequestStats(lambda: self.log_source, self.log_rules)
 
     def parts(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False) -> Parts:
         """Everything that deploys are made of; `emit` is told what happens."""

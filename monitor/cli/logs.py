@@ -10,19 +10,27 @@ from monitor.cli.containers import active_container
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import DurationType
 from monitor.cli.output import emit_event
-from monitor.cli.services import service_argument
+from monitor.cli.services import complete_service
 
 
 @click.command("logs")
-@service_argument
+@click.argument("service", required=False, shell_complete=complete_service)
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Last lines to show.")
 @click.option("--since", type=DurationType(), metavar="DURATION", help="Only what was written since then, e.g. 10m.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
+@click.option("--test", "line", metavar="LINE", help="Show how request metrics read this line; - takes standard input.")
 @json_option
 @pass_settings
 def command(  # noqa: PLR0917 - click passes them by name
-    settings: Settings, service: str, follow: bool, tail: int, since: float | None, timestamps: bool, as_json: bool
+    settings: Settings,
+    service: str | None,
+    follow: bool,
+    tail: int,
+    since: float | None,
+    timestamps: bool,
+    line: str | None,
+    as_json: bool,
 ) -> None:
     """Show a service's log.
 
@@ -30,10 +38,18 @@ def command(  # noqa: PLR0917 - click passes them by name
     Examples:
       bgmon logs core -f
       bgmon logs core --since 10m -t
+      bgmon logs core --test '{"status": 200, "duration": 0.012, "path": "/"}'
     """
     import time  # noqa: PLC0415
 
     app = settings.app()
+    if line is not None:
+        from monitor.cli.logtest import show_reading  # noqa: PLC0415
+
+        show_reading(app, service, line, as_json=as_json)
+        return
+    if service is None:
+        raise click.UsageError("Missing argument 'SERVICE'.")
     lines = app.engine.logs(
         active_container(app, service).id,
         tail=tail,
@@ -41,9 +57,9 @@ def command(  # noqa: PLR0917 - click passes them by name
         follow=follow,
         timestamps=timestamps,
     )
-    for line in lines:
+    for written in lines:
         if as_json:
-            emit_event({"service": service, "line": line.decode(errors="replace")})
+            emit_event({"service": service, "line": written.decode(errors="replace")})
         else:
-            sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.buffer.write(written + b"\n")
             sys.stdout.buffer.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
 from monitor.domain.logrules import LogRule, default_fields, rule_problem
@@ -115,9 +115,9 @@ class LogsSection(Model):
     tenant: str | None = None
     """Sent as X-Scope-OrgID."""
     user: str | None = None
-    password: str | None = Field(default=None, repr=False)
+    password: SecretStr | None = None
     """`${VAR}`, never the password itself."""
-    token: str | None = Field(default=None, repr=False)
+    token: SecretStr | None = None
     """A bearer token, as `${VAR}`."""
     tls: LogsTls = LogsTls()
     timeout: Duration = Field(default=60.0, gt=0)

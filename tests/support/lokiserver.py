@@ -53,6 +53,8 @@ class LokiServer:
         return f"http://127.0.0.1:{self._port}"
 
     def close(self) -> None:
+        if not self._thread.is_alive():
+            return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 

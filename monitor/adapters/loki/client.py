@@ -198,7 +198,7 @@ def _pause(response: httpx.Response, tries: int, now: float) -> float:
             return float(min(max(0.0, parsedate_to_datetime(asked).timestamp() - now), LONGEST_PAUSE))
         except ValueError:
             pass
-    return min(FIRST_PAUSE * 2 ** (tries - 1) * random.uniform(1, 1.1), LONGEST_PAUSE)  # noqa: S311
+    return min(FIRST_PAUSE * 2.0 ** (tries - 1) * random.uniform(1, 1.1), LONGEST_PAUSE)  # noqa: S311
 
 
 def _tls(options: LokiOptions) -> ssl.SSLContext | bool:

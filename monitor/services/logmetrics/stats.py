@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from monitor.domain.logrules import LogRule
 from monitor.domain.requests import RequestWindow
@@ -10,12 +10,14 @@ from monitor.ports.logs import LogSource
 
 
 class LogRequestStats:
-    def __init__(self, source: LogSource, rules: Mapping[str, LogRule]) -> None:
+    """`source` is called when a window is first asked for: most deploys never ask."""
+
+    def __init__(self, source: Callable[[], LogSource], rules: Mapping[str, LogRule]) -> None:
         self._source = source
         self._rules = rules
 
     def window(self, services: Sequence[str], start: float, end: float) -> dict[str, RequestWindow]:
         """A service without a rule is left out."""
         wanted = [service for service in services if service in self._rules]
-        counts = self._source.window(wanted, start, end) if wanted else {}
+        counts = self._source().window(wanted, start, end) if wanted else {}
         return {service: counts[service].window(self._rules[service].buckets) for service in wanted}

@@ -1,0 +1,74 @@
+"""`bgmon logs --test`: how a line is read for request metrics."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.cli.output import emit_json
+from monitor.errors import UsageError
+
+if TYPE_CHECKING:
+    from monitor.bootstrap import App
+
+
+def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> None:
+    """Read the lines by the rule of `service`, or of the service that a line of the proxy's log names.
+
+    Raises:
+        UsageError: no rule can be told.
+    """
+    from monitor.services.logmetrics.explain import explain_line  # noqa: PLC0415
+
+    lines = sys.stdin.read().splitlines() if line == "-" else [line]
+    told = []
+    for text in lines:
+        name = service or _named(app, text)
+        rule = app.log_rules.get(name)
+        if rule is None:
+            hint = f"these have: {', '.join(sorted(app.log_rules)) or 'none'}"
+            raise UsageError(f"{name} has no request metrics", hint=hint)
+        told.append((name, text, rule, explain_line(rule, text)))
+    if as_json:
+        emit_json(
+            {
+                "lines": [
+                    {
+                        "line": text,
+                        "service": name,
+                        "format": rule.format,
+                        "fields": explained.raw,
+                        "counted": list(explained.counted),
+                        **{key: value for key, value in asdict(explained.reading).items() if key != "service"},
+                    }
+                    for name, text, rule, explained in told
+                ]
+            }
+        )
+        return
+    colors = {"request": "green", "health": "yellow", "unparsed": "red"}
+    for name, _, rule, explained in told:
+        click.secho(explained.reading.kind, fg=colors[explained.reading.kind], bold=True, nl=False)
+        click.echo(f"  {name}, format {rule.format}")
+        for field, value in explained.raw.items():
+            click.echo(f"  {field:<9} {value!r}")
+        for text in explained.counted:
+            click.echo(f"  counts as {text}")
+
+
+def _named(app: App, line: str) -> str:
+    """The service a line names, else the only one there is."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        data = None
+    named = data.get("service") if isinstance(data, dict) else None
+    if isinstance(named, str):
+        return named
+    if len(app.log_rules) == 1:
+        return next(iter(app.log_rules))
+    raise UsageError("the line does not name its service", hint="name it: bgmon logs SERVICE --test LINE")
