@@ -129,7 +129,7 @@ def _filled(query: str, site: Site) -> str:
     project = quoted(site.project)
     selectors = {
         "metrics": f'job="{names.SCRAPE_JOB}", project={project}',
-        "access": f'project={project}, kind="{names.KIND_ACCESS}", service!="proxy"',
+        "access": f'project={project}, kind="{names.KIND_ACCESS}", service=~".+", service!="proxy"',
         "own": f'project={project}, service="{names.SERVICE_BGMON}"',
         "project": f"project={project}",
     }

@@ -1,0 +1,67 @@
+"""Every LogQL query of the generated files, by Grafana's own grammar."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor.render.everything import Rendered, render_all
+from tests.support.boards import strange_site
+from tests.support.generated import ROOT, full_site, shipped, shop
+
+pytestmark = pytest.mark.tools
+
+
+def all_logql(rendered: Rendered) -> list[dict[str, str]]:
+    """Of rules, of boards and of Promtail's stages."""
+    found: list[dict[str, str]] = []
+    for group in yaml.safe_load(rendered.files["loki/rules/fake/bgmon.yaml"])["groups"]:
+        found += [{"name": rule["alert"], "query": rule["expr"]} for rule in group["rules"]]
+    for path, text in rendered.files.items():
+        if path.endswith(".json") and "/dashboards/" in path:
+            found += [{"name": f"{path} {where}", "query": query} for where, query in _loki(json.loads(text))]
+        if path.startswith("promtail/"):
+            for job in yaml.safe_load(text)["scrape_configs"]:
+                found += [{"name": path, "query": stage["match"]["selector"]} for stage in job["pipeline_stages"]]
+    return found
+
+
+def _loki(node: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _loki(item, where)
+    elif isinstance(node, dict):
+        where = str(node.get("title") or node.get("name") or where)
+        source = node.get("datasource")
+        if isinstance(source, dict) and source.get("type") == "loki" and "expr" in node:
+            yield where, _filled(str(node["expr"]))
+        for item in node.values():
+            yield from _loki(item, where)
+
+
+def _filled(query: str) -> str:
+    """Grafana's own variables, which the grammar does not know, by what they become."""
+    for variable in ("$__auto", "$__rate_interval", "$__interval", "$__range"):
+        query = query.replace(variable, "1m")
+    return query
+
+
+def test_the_grammar_accepts_every_generated_query(tmp_path: Path) -> None:
+    for name, rendered in (
+        ("shop", shop()),
+        ("full", render_all(full_site(tmp_path / "full"), shipped())),
+        ("strange", render_all(strange_site(), shipped())),
+    ):
+        queries = all_logql(rendered)
+        assert {"HighErrorRatio", "HighLatency", "NoTraffic", "DeployFailed", "promtail/promtail.yaml"} <= {query["name"] for query in queries}
+        assert any("/dashboards/" in query["name"] for query in queries)
+        (tmp_path / "queries").mkdir(exist_ok=True)
+        (tmp_path / "queries" / f"{name}.json").write_text(json.dumps(queries))
+    done = subprocess.run([ROOT / "tools/logql-test.sh", tmp_path / "queries"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
