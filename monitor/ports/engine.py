@@ -39,7 +39,10 @@ class Engine(Protocol):
     def images(self, repository: str) -> list[Image]: ...
 
     def remove_image(self, reference: str) -> None:
-        """Remove one image; raises Conflict while a container uses it."""
+        """Take away one name of an image, and the image with its last name; a digest takes its tags along.
+
+        Raises Conflict while a container was made from that name, or from an image that would be gone. Raises NotFound.
+        """
         ...
 
     def create(self, spec: ContainerSpec) -> Container:

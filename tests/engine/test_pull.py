@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from monitor.adapters.docker.engine import DockerEngine
-from monitor.domain.containers import PullProgress
-from monitor.errors import PullFailed
+from monitor.domain.containers import ContainerSpec, PullProgress
+from monitor.errors import Conflict, PullFailed
 from tests.support.registry import Registry
 
 pytestmark = pytest.mark.engine
@@ -68,6 +68,22 @@ def test_a_digest_can_be_pulled(engine: DockerEngine, pushed: str, logged_in: Pa
     again = engine.pull(pinned)
     assert again.digests[0] == pinned
     assert again.tags == () or pushed not in again.tags
+
+
+def test_only_containers_of_that_name_keep_it_where_the_image_has_others(
+    engine: DockerEngine, pushed: str, logged_in: Path, project: str, busybox_image: str
+) -> None:
+    """Two services may run the very same image out of two repositories."""
+    pinned = engine.pull(pushed).digests[0]
+    other = engine.create(ContainerSpec(name=f"{project}-other", image=busybox_image))
+    mine = engine.create(ContainerSpec(name=f"{project}-mine", image=pinned))
+    assert mine.image_id == other.image_id
+    with pytest.raises(Conflict, match=f": {project}-mine was made from it"):
+        engine.remove_image(pinned)
+    engine.remove(mine.id)
+    engine.remove_image(pinned)
+    assert engine.image(pushed) is None
+    assert engine.image(busybox_image) is not None
 
 
 def test_a_credential_helper_is_asked(

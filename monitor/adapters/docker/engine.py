@@ -106,11 +106,16 @@ class DockerEngine:
         with self._doing(f"removing image {reference}"):
             client = self._connection.client
             image = read.image(client.inspect_image(reference))
-            users = client.containers(all=True, filters={"ancestor": image.id})
-            names = [user["Names"][0].lstrip("/") for user in users if user["ImageID"] == image.id]
-            if names:
-                raise Conflict(f"removing image {reference}: {', '.join(sorted(names))} was made from it")
-            for name in read.names_to_remove(image, reference):
+            names = read.names_to_remove(image, reference)
+            left = read.names_left(image, names)
+            users = [
+                one["Names"][0].lstrip("/")
+                for one in client.containers(all=True, filters={"ancestor": image.id})
+                if one["ImageID"] == image.id and (not left or one["Image"] in names)
+            ]
+            if users:
+                raise Conflict(f"removing image {reference}: {', '.join(sorted(users))} was made from it")
+            for name in names:
                 try:
                     client.remove_image(name)
                 except docker.errors.NotFound:

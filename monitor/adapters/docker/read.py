@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
@@ -107,8 +107,24 @@ def names_to_remove(image: Image, reference: str) -> list[str]:
         return [image.id]
     if not at:
         return [reference]
-    tags = [tag for tag in image.tags if tag.rpartition(":")[0] == repository]
+    tags = [tag for tag in image.tags if _repository(tag) == repository]
     return [*tags, reference]
+
+
+def names_left(image: Image, removed: Sequence[str]) -> list[str]:
+    """By what the image is still known once `removed` are gone; nothing when its id is among them."""
+    if image.id in removed:
+        return []
+    tagged = {_repository(tag) for tag in image.tags}
+    tags = [tag for tag in image.tags if tag not in removed]
+    untagged = tagged - {_repository(tag) for tag in tags}
+    digests = [digest for digest in image.digests if digest not in removed and _repository(digest) not in untagged]
+    return [*tags, *digests]
+
+
+def _repository(reference: str) -> str:
+    name, at, _ = reference.partition("@")
+    return name if at else name.rpartition(":")[0]
 
 
 def engine_info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineInfo:

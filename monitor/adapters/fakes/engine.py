@@ -137,10 +137,17 @@ class FakeEngine:
     def remove_image(self, reference: str) -> None:
         self._call("remove_image", reference)
         stored = self.store.find(reference)
-        users = [one.name for one in self.life.all() if stored is not None and one.image.id == stored.image.id]
+        if stored is None:
+            raise NotFound(f"no such image: {reference}")
+        names, left = self.store.removal(reference, stored)
+        users = [
+            one.name
+            for one in self.life.all()
+            if one.image.id == stored.image.id and (not left or one.spec.image in names)
+        ]
         if users:
             raise Conflict(f"removing image {reference}: {', '.join(sorted(users))} was made from it")
-        self.store.remove(reference)
+        self.store.drop(names)
 
     # --- containers ---
 

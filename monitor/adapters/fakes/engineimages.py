@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from monitor.adapters.fakes.enginelife import Behaviour
 from monitor.domain.containers import Image
-from monitor.errors import BgmonError, NotFound, PullFailed
+from monitor.errors import BgmonError, PullFailed
 
 _SIZE = 100_000_000
 
@@ -89,17 +89,21 @@ class FakeImages:
         named = {name: stored for name, stored in self._local.items() if split(name)[0] == repository}
         return list({stored.image.id: self.view(name, stored) for name, stored in named.items()}.values())
 
-    def remove(self, reference: str) -> None:
-        """As the engine does: a repository's digests go with its last tag, and a digest takes its tags along."""
-        stored = self.find(reference)
-        if stored is None:
-            raise NotFound(f"no such image: {reference}")
+    def removal(self, reference: str, stored: Stored) -> tuple[list[str], list[str]]:
+        """(names that go with `reference`, names that stay).
+
+        A repository's digests go with its last tag, and a digest takes its tags along.
+        """
         names = [name for name, held in self._local.items() if held.image.id == stored.image.id]
+        going = names
         if reference != stored.image.id:
             repository = split(reference)[0]
             mine = [name for name in names if split(name)[0] == repository]
             other_tags = [name for name in mine if "@" not in name and name != _key(reference)]
-            names = mine if "@" in reference or not other_tags else [_key(reference)]
+            going = mine if "@" in reference or not other_tags else [_key(reference)]
+        return going, [name for name in names if name not in going]
+
+    def drop(self, names: list[str]) -> None:
         for name in names:
             del self._local[name]
 

@@ -108,6 +108,19 @@ def test_removing_a_digest_takes_the_tags_of_its_repository(reference: str, expe
     assert read.names_to_remove(IMAGE, reference) == expected
 
 
+@pytest.mark.parametrize(
+    ("removed", "expected"),
+    [
+        (["r:1"], ["r:2", "s:1", "r@sha256:a", "r@sha256:b", "s@sha256:a"]),
+        (["s:1"], ["r:1", "r:2", "r@sha256:a", "r@sha256:b"]),
+        (["r:1", "r:2", "r@sha256:a"], ["s:1", "s@sha256:a"]),
+        (["sha256:1"], []),
+    ],
+)
+def test_a_repositorys_digests_go_with_its_last_tag(removed: list[str], expected: list[str]) -> None:
+    assert read.names_left(IMAGE, removed) == expected
+
+
 def test_the_digest_that_was_pulled_comes_first() -> None:
     assert read.pinned_first(IMAGE, "r@sha256:b").digests == ("r@sha256:b", "r@sha256:a", "s@sha256:a")
     assert read.pinned_first(IMAGE, "docker.io/library/r@sha256:b").digests[0] == "r@sha256:b"
