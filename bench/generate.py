@@ -1,4 +1,4 @@
-"""`bgmon generate` for a thousand services: whole command, in a process of its own. Writes bench/results/generate.json."""
+"""`bgmon generate` for a thousand services: the whole command, in a process of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def config(services: int) -> str:
             f"    route: {{host: s{number}.example.com, path: /}}",
             "    health: {path: /health, interval: 1s, timeout: 2s}",
             "    limits: {memory: 512m, cpus: 0.5, pids: 512}",
-            f"    slo: {{availability: {(99, 99.5, 99.9)[number % 3]}, latency: {{threshold: {(100, 250, 500)[number % 3]}ms, target: 99}}}}",
+            f"    slo: {{availability: {(99, 99.5, 99.9)[number % 3]},",
+            f"          latency: {{threshold: {(100, 250, 500)[number % 3]}ms, target: 99}}}}",
         ]
     return "\n".join(lines) + "\n"
 

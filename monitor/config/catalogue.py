@@ -16,7 +16,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def catalogue_files(*folders: Path) -> list[Path]:
-    """The YAML files of all folders, by name; a file of a later folder stands for one of the same name before it.
+    """The YAML files, folder by folder and by name; one of a later folder stands for one of the same name before it.
 
     Raises:
         ConfigError: a folder is none.
@@ -25,8 +25,11 @@ def catalogue_files(*folders: Path) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError([Problem(str(folder), 0, "", "is no folder")])
-        found |= {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".yml")}
-    return [found[stem] for stem in sorted(found)]
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".yaml", ".yml"):
+                found.pop(path.stem, None)
+                found[path.stem] = path
+    return list(found.values())
 
 
 def load_catalogue(model: type[M], *folders: Path) -> list[tuple[Document, M]]:

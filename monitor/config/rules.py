@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -81,9 +82,7 @@ class RuleSection(_Texts):
     def _placeholders(cls, query: str | None) -> str | None:
         unknown = unknown_placeholders(query or "")
         if unknown:
-            raise ValueError(
-                f"%{{{unknown[0]}}} stands for nothing; known: {', '.join(PLACEHOLDERS)}"
-            )
+            raise ValueError(f"%{{{unknown[0]}}} stands for nothing; known: {', '.join(PLACEHOLDERS)}")
         return query
 
     @model_validator(mode="after")
@@ -159,7 +158,7 @@ def load_rules(*folders: Path) -> Catalogue:
     for document, file in loaded:
         for index, name in enumerate(file.drop):
             if name not in rules and name not in burns:
-                problems.append(_problem(document, ("drop", index), f"there is no rule {name!r}"))
+                problems.append(_problem(document, ("drop", index), _unknown(name, rules, burns)))
             _forget(name, rules, burns)
     raise_for(problems)
     return Catalogue(tuple(rules.values()), tuple(burns.values()))
@@ -186,8 +185,13 @@ def _changed(
             values["factor"] = values.pop("threshold")
         burns[name] = replace(burns[name], **values)
     else:
-        return [_problem(document, ("change", name), f"there is no rule {name!r}")]
+        return [_problem(document, ("change", name), _unknown(name, rules, burns))]
     return []
+
+
+def _unknown(name: str, rules: dict[str, Rule], burns: dict[str, BurnRate]) -> str:
+    close = difflib.get_close_matches(name, [*rules, *burns], n=1)
+    return f"there is no rule {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
 def _problem(document: Document, path: KeyPath, message: str) -> Problem:

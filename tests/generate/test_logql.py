@@ -59,9 +59,13 @@ def test_the_grammar_accepts_every_generated_query(tmp_path: Path) -> None:
         ("strange", render_all(strange_site(), shipped())),
     ):
         queries = all_logql(rendered)
-        assert {"HighErrorRatio", "HighLatency", "NoTraffic", "DeployFailed", "promtail/promtail.yaml"} <= {query["name"] for query in queries}
+        assert {"HighErrorRatio", "HighLatency", "NoTraffic", "DeployFailed", "promtail/promtail.yaml"} <= {
+            query["name"] for query in queries
+        }
         assert any("/dashboards/" in query["name"] for query in queries)
         (tmp_path / "queries").mkdir(exist_ok=True)
         (tmp_path / "queries" / f"{name}.json").write_text(json.dumps(queries))
-    done = subprocess.run([ROOT / "tools/logql-test.sh", tmp_path / "queries"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [ROOT / "tools/logql-test.sh", tmp_path / "queries"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -97,13 +97,27 @@ def test_mute_timings_never_cross_midnight(full: Rendered) -> None:
 
 def test_rules_have_the_form_that_grafana_wants(full: Rendered) -> None:
     known = {"bgmon-prometheus", "bgmon-loki"}
-    assert {source["uid"] for source in load(full, "grafana/provisioning/datasources/bgmon.yaml")["datasources"]} == known
+    assert {
+        source["uid"] for source in load(full, "grafana/provisioning/datasources/bgmon.yaml")["datasources"]
+    } == known
     seen: set[str] = set()
     for rule in rules_of(full):
         assert re.fullmatch(r"[a-z0-9-]{1,40}", rule["uid"])
         assert rule["uid"] not in seen
         seen.add(rule["uid"])
-        assert set(rule) <= {"uid", "title", "condition", "for", "noDataState", "execErrState", "isPaused", "labels", "annotations", "data", "notification_settings"}
+        assert set(rule) <= {
+            "uid",
+            "title",
+            "condition",
+            "for",
+            "noDataState",
+            "execErrState",
+            "isPaused",
+            "labels",
+            "annotations",
+            "data",
+            "notification_settings",
+        }
         assert rule["noDataState"] in ("OK", "Alerting", "NoData")
         query, threshold = rule["data"]
         assert (query["refId"], query["datasourceUid"] in known, threshold["datasourceUid"]) == ("A", True, "__expr__")
@@ -131,9 +145,13 @@ def test_a_dollar_sign_reaches_grafana_where_it_should(full: Rendered) -> None:
     )
 
 
-def test_with_alertmanager_as_the_voice_grafana_s_rules_are_paused_and_nobody_is_told_twice(to_alertmanager: Rendered) -> None:
+def test_with_alertmanager_as_the_voice_grafana_s_rules_are_paused_and_nobody_is_told_twice(
+    to_alertmanager: Rendered,
+) -> None:
     assert all(rule["isPaused"] and "notification_settings" not in rule for rule in rules_of(to_alertmanager))
-    assert load(to_alertmanager, "prometheus/prometheus.yml")["alerting"]["alertmanagers"][0]["static_configs"] == [{"targets": ["127.0.0.1:9093"]}]
+    assert load(to_alertmanager, "prometheus/prometheus.yml")["alerting"]["alertmanagers"][0]["static_configs"] == [
+        {"targets": ["127.0.0.1:9093"]}
+    ]
     assert load(to_alertmanager, "loki/loki.yaml")["ruler"]["alertmanager_url"] == "http://127.0.0.1:9093"
     assert "alertmanager" in load(to_alertmanager, "compose.yaml")["services"]
 
@@ -167,7 +185,10 @@ def test_alertmanager_tells_the_same_channels_with_secrets_from_files(to_alertma
             assert set(config) == RECEIVER_KEYS[kind]
     assert page["slack_configs"][0]["api_url_file"] == "/run/secrets/slack_url"
     mounted = load(to_alertmanager, "compose.yaml")["services"]["alertmanager"]["secrets"]
-    files = {text.rpartition("/")[2] for text in re.findall(r"/run/secrets/\w+", to_alertmanager.files["alertmanager/alertmanager.yml"])}
+    files = {
+        text.rpartition("/")[2]
+        for text in re.findall(r"/run/secrets/\w+", to_alertmanager.files["alertmanager/alertmanager.yml"])
+    }
     assert files == set(mounted)
 
 
@@ -178,7 +199,9 @@ def test_amtool_accepts_the_sample_project_and_every_channel_that_it_knows(tmp_p
     site = site_from(some + "  notify_by: alertmanager\n", tmp_path / "some", known)
     for name, rendered in (("shop", shop()), ("some", render_all(site, shipped()))):
         folder = write(rendered, tmp_path / name / "out") / "alertmanager"
-        done = subprocess.run(["amtool", "check-config", folder / "alertmanager.yml"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["amtool", "check-config", folder / "alertmanager.yml"], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "1 templates" in done.stdout
 
@@ -196,6 +219,9 @@ def test_alertmanager_routes_by_severity(tmp_path: Path, labels: list[str], rece
     text = FULL[: FULL.index("notify:")] + 'notify: {urls: ["${SLACK_URL}"]}\ngenerate: {notify_by: alertmanager}\n'
     folder = write(render_all(site_from(text, tmp_path, CHANNELS), shipped()), tmp_path / "out") / "alertmanager"
     done = subprocess.run(
-        ["amtool", "config", "routes", "test", "--config.file", folder / "alertmanager.yml", *labels], capture_output=True, text=True, check=False
+        ["amtool", "config", "routes", "test", "--config.file", folder / "alertmanager.yml", *labels],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.strip() == receiver, done.stderr

@@ -15,7 +15,11 @@ from tests.support.generated import shop, write
 
 pytestmark = pytest.mark.tools
 
-CASES = [case for path in sorted(Path(__file__).with_name("cases").glob("*.yaml")) for case in yaml.safe_load(path.read_text())]
+CASES = [
+    case
+    for path in sorted(Path(__file__).with_name("cases").glob("*.yaml"))
+    for case in yaml.safe_load(path.read_text())
+]
 TARGET = {"job": "bgmon", "project": "shop", "host": "vps1", "instance": "vps1"}
 
 
@@ -58,7 +62,9 @@ def test_all_cases_hold(rules: Path) -> None:
         tests.append({"name": name, "interval": "30s", "input_series": series, "alert_rule_test": checks})
     document = {"rule_files": ["alerts.yml", "recording.yml"], "evaluation_interval": "30s", "tests": tests}
     (rules / "all.test").write_text(json.dumps(document))
-    done = subprocess.run(["promtool", "test", "rules", "all.test"], cwd=rules, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "test", "rules", "all.test"], cwd=rules, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -71,9 +77,15 @@ def test_every_rule_is_seen_to_fire_to_be_quiet_and_to_end(rules: Path) -> None:
 def test_promtool_accepts_the_files_as_they_are(tmp_path: Path) -> None:
     folder = write(shop(), tmp_path) / "prometheus"
     done = subprocess.run(
-        ["promtool", "check", "rules", "rules/alerts.yml", "rules/recording.yml"], cwd=folder, capture_output=True, text=True, check=False
+        ["promtool", "check", "rules", "rules/alerts.yml", "rules/recording.yml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    done = subprocess.run(["promtool", "check", "config", "prometheus.yml"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "check", "config", "prometheus.yml"], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "2 rule files found" in done.stdout

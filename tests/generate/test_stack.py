@@ -39,10 +39,17 @@ def test_compose_yaml_is_what_the_compose_specification_says(tmp_path: Path) -> 
             site = full_site(tmp_path, notify_by=notify_by, shipper=shipper)
             files.append(tmp_path / f"{notify_by}-{shipper}.yaml")
             files[-1].write_text(compose_file(site)["compose.yaml"])
-    done = subprocess.run([CHECK, "--builtin-schema", "vendor.compose-spec", *files], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [CHECK, "--builtin-schema", "vendor.compose-spec", *files], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     files[0].write_text(files[0].read_text().replace("healthcheck", "helthcheck"))
-    assert subprocess.run([CHECK, "--builtin-schema", "vendor.compose-spec", files[0]], capture_output=True, check=False).returncode == 1
+    assert (
+        subprocess.run(
+            [CHECK, "--builtin-schema", "vendor.compose-spec", files[0]], capture_output=True, check=False
+        ).returncode
+        == 1
+    )
 
 
 def test_the_stack_is_pinned_limited_watched_and_closed(full: Rendered) -> None:
@@ -89,7 +96,10 @@ def test_promtail_sets_the_labels_that_every_query_relies_on_and_no_other(full: 
     assert discovery["filters"] == [{"name": "label", "values": ["bgmon.project=shop"]}]
     (stage,) = job["pipeline_stages"]
     assert stage["match"]["selector"] == '{kind="access"}'
-    assert stage["match"]["stages"] == [{"json": {"expressions": {"service": "service"}}}, {"labels": {"service": None}}]
+    assert stage["match"]["stages"] == [
+        {"json": {"expressions": {"service": "service"}}},
+        {"labels": {"service": None}},
+    ]
     assert document["server"]["grpc_listen_port"] == 0
 
 
@@ -125,7 +135,13 @@ def test_prometheus_finds_every_host_by_file_and_names_it(full: Rendered) -> Non
 def test_promtool_accepts_a_scrape_configuration_with_a_token(tmp_path: Path, full: Rendered) -> None:
     folder = write(full, tmp_path) / "prometheus"
     for name in ("prometheus.yml", "scrape.yml"):
-        done = subprocess.run(["promtool", "check", "config", "--syntax-only", name], cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["promtool", "check", "config", "--syntax-only", name],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
 
 

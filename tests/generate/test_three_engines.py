@@ -61,7 +61,11 @@ def test_loki_holds_every_rule_that_logs_can_tell_and_names_the_others(rendered:
     for name, rule in theirs.items():
         other = all_rules[name]
         assert split(rule["expr"])[1:] == split(other["expr"])[1:], name
-        assert (rule["for"], rule["labels"], rule["annotations"]) == (other["for"], other["labels"], other["annotations"]), name
+        assert (rule["for"], rule["labels"], rule["annotations"]) == (
+            other["for"],
+            other["labels"],
+            other["annotations"],
+        ), name
     notes = set(re.findall(r"^#   (\w+): \S", rendered.files[path], re.MULTILINE))
     assert notes == set(all_rules) - set(theirs)
     assert {"HighErrorRatio", "HighLatency", "NoTraffic", "DeployFailed"} <= set(theirs)
@@ -79,7 +83,9 @@ def test_forms_for_metrics_and_logs_group_by_the_same_labels_and_have_the_same_w
         if rule.promql and rule.logql:
             assert _labels(rule.promql) == _labels(rule.logql.replace("target", "service")), rule.name
             assert _windows(rule.promql) == _windows(rule.logql), rule.name
-            assert set(re.findall(r"> (\d+)", rule.promql)) - {"0"} == set(re.findall(r"> (\d+)", rule.logql)), rule.name
+            assert set(re.findall(r"> (\d+)", rule.promql)) - {"0"} == set(re.findall(r"> (\d+)", rule.logql)), (
+                rule.name
+            )
 
 
 def _labels(query: str) -> set[str]:
@@ -112,7 +118,12 @@ def test_runbook_pages_have_the_same_parts_and_name_commands() -> None:
     for path in (ROOT / "docs/runbooks").glob("*.md"):
         if path.stem != "README":
             text = path.read_text()
-            assert re.findall(r"^## (.*)$", text, re.MULTILINE)[:4] == ["Symptom", "What it means", "First checks", "Fix"], path
+            assert re.findall(r"^## (.*)$", text, re.MULTILINE)[:4] == [
+                "Symptom",
+                "What it means",
+                "First checks",
+                "Fix",
+            ], path
             assert "`bgmon " in text, path
 
 

@@ -37,7 +37,12 @@ class Project:
 
     def run(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [BGMON, "generate", *arguments], cwd=self.folder, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}
+            [BGMON, "generate", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **(env or {})},
         )
 
     def json(self, *arguments: str) -> dict[str, Any]:
@@ -45,7 +50,11 @@ class Project:
         return document
 
     def stamps(self) -> dict[str, tuple[int, int]]:
-        return {str(path.relative_to(self.out)): (path.stat().st_ino, path.stat().st_mtime_ns) for path in self.out.rglob("*") if path.is_file()}
+        return {
+            str(path.relative_to(self.out)): (path.stat().st_ino, path.stat().st_mtime_ns)
+            for path in self.out.rglob("*")
+            if path.is_file()
+        }
 
 
 @pytest.fixture
@@ -95,8 +104,14 @@ def test_check_shows_the_drift_and_fails(written: Project) -> None:
     done = written.run("--check")
     assert done.returncode == 1
     assert "changed: prometheus/rules/recording.yml" in done.stdout
-    assert '-    expr: bgmon:slo_total:rate5m{project="shop", slo="availability", service=~"core"} * 0 + 0.999' in done.stdout
-    assert '+    expr: bgmon:slo_total:rate5m{project="shop", slo="availability", service=~"core"} * 0 + 0.995' in done.stdout
+    assert (
+        '-    expr: bgmon:slo_total:rate5m{project="shop", slo="availability", service=~"core"} * 0 + 0.999'
+        in done.stdout
+    )
+    assert (
+        '+    expr: bgmon:slo_total:rate5m{project="shop", slo="availability", service=~"core"} * 0 + 0.995'
+        in done.stdout
+    )
 
 
 def test_only_some_families(project: Project) -> None:
@@ -168,7 +183,11 @@ def tombs(project: Project) -> list[str]:
 
 
 def test_rules_that_vanished_get_tombstones_that_stay_until_the_rule_is_back(written: Project) -> None:
-    uids = {rule["title"]: rule["uid"] for group in yaml.safe_load((written.out / "grafana/provisioning/alerting/rules.yaml").read_text())["groups"] for rule in group["rules"]}
+    uids = {
+        rule["title"]: rule["uid"]
+        for group in yaml.safe_load((written.out / "grafana/provisioning/alerting/rules.yaml").read_text())["groups"]
+        for rule in group["rules"]
+    }
     assert tombs(written) == []
     drop(written, "NoTraffic")
     written.run()
@@ -236,7 +255,12 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next_even_when_the_wish_has_c
 @pytest.fixture
 def read_only(written: Project) -> Iterator[Project]:
     """Even for root, by a mount of its own; without the right to mount, by the folder's mode."""
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", written.out], capture_output=True, check=False).returncode == 0
+    mounted = (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", written.out], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
     if not mounted:
         assert os.geteuid() != 0, "root that may not mount cannot make a folder read-only"
         written.out.chmod(0o555)
@@ -257,7 +281,10 @@ def test_a_read_only_folder_is_an_error_that_names_it(read_only: Project) -> Non
 
 
 def test_two_runs_at_once_wait_for_each_other(project: Project) -> None:
-    runs = [subprocess.Popen([BGMON, "generate", "--json"], cwd=project.folder, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    runs = [
+        subprocess.Popen([BGMON, "generate", "--json"], cwd=project.folder, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
     outputs = [run.communicate()[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0]
     assert sorted(next(iter(json.loads(text)["counts"])) for text in outputs) == ["new", "same", "same"]
