@@ -81,6 +81,7 @@ class DiskFolder:
                 folder.rmdir()
             except OSError:
                 break
+            self._made.discard(folder)
 
     def _failed(self, error: OSError, path: Path, *, verb: str = "written") -> GenerateError:
         return GenerateError(
