@@ -14,7 +14,7 @@ from monitor.domain.probing import Answer, describe, shortfall
 from monitor.domain.spec import HealthPolicy
 
 FAST_FOR: Final = 10.0  # seconds of quick polling; most services are up by then
-FAST: Final = 0.1
+FAST: Final = 0.05
 _KEPT_ANSWERS: Final = 5
 
 Verdict = Literal["wait", "pass", "fail"]

@@ -36,10 +36,10 @@ GO_DURATION: Final = (
 STATUS: Final = "[1-5][0-9][0-9]"
 
 # A run without spaces, in which quotes pair up: `key=value`, `key="a value"`, or a bare word.
-_PAIR: Final = r'(?:[^\s"]|"(?:[^"\\]|\\.)*")*'
-_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_QUOTED: Final = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_PAIR: Final = rf'[^\s"]*(?:{_QUOTED}[^\s"]*)*'
 _NGINX: Final = (
-    r'^\S+ \S+ \S+ \[[^\]]*\] "(?:[A-Z]+ (?P<path>[^\s"\\]*)(?:[^"\\]|\\.)*|(?:[^"\\]|\\.)*)"'
+    r'^\S+ \S+ \S+ \[[^\]]*\] "(?:[A-Z]+ (?P<path>[^\s"\\]*)[^"\\]*(?:\\.[^"\\]*)*|[^"\\]*(?:\\.[^"\\]*)*)"'
     r" (?P<status>[1-5][0-9][0-9]) (?:[0-9]+|-)"
     rf"(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})*(?: (?:[a-z_]+=)?(?P<duration>[^\s\"]+))?)?(?:\s|$)"
 )
