@@ -201,7 +201,7 @@ def _table_options(panel: Panel) -> dict[str, Any]:
     return {
         "showHeader": True,
         "cellHeight": "sm",
-        "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
+        "footer": {"show": False, "reducer": ["sum"], "countRows": False},
         "sortBy": sort,
     }
 
