@@ -201,7 +201,7 @@ def test_a_taken_address_and_a_wrong_certificate_are_said(tmp_path: Path) -> Non
     asyncio.run(go())
 
 
-async def events(content: aiohttp.StreamReader, count: int) -> list[tuple[str, dict[str, str]]]:
+async def events(content: aiohttp.StreamReader, count: int) -> list[tuple[str, dict[str, Any]]]:
     found = []
     name = ""
     while len(found) < count:
@@ -213,18 +213,28 @@ async def events(content: aiohttp.StreamReader, count: int) -> list[tuple[str, d
     return found
 
 
-def test_readers_are_sent_changes_and_nothing_else(serve: Callable[..., None]) -> None:
+def test_readers_are_sent_what_changed_and_nothing_else(serve: Callable[..., None]) -> None:
     async def story(session: aiohttp.ClientSession, url: str, source: FakeStatus) -> None:
         timeout = aiohttp.ClientTimeout(total=30)
         async with session.get(f"{url}/events", timeout=timeout, read_bufsize=2**20) as answer:
             assert answer.content_type == "text/event-stream"
-            ((name, first),) = await events(answer.content, 1)
+            ((name, whole),) = await events(answer.content, 1)
             assert name == "status"
-            assert "mailer" in first["html"]
+            assert "mailer" in whole["html"]
+
+            core = next(service for service in source.current.services if service.name == "core")
+            others = tuple(service for service in source.current.services if service is not core)
+            source.current = replace(source.current, services=(*others, replace(core, version="2.15.0")))
+            ((name, changed),) = await events(answer.content, 1)
+            assert name == "parts"
+            ((part, html),) = changed["parts"].items()
+            assert part.startswith("card-")
+            assert "2.15.0" in html
+
             source.current = replace(source.current, services=())
-            ((name, second),) = await events(answer.content, 1)
+            ((name, whole),) = await events(answer.content, 1)
             assert name == "status"
-            assert "mailer" not in second["html"].partition("Incidents")[0].partition("Services")[2]
+            assert "mailer" not in whole["html"].partition("Incidents")[0].partition("Services")[2]
 
     serve(story)
 

@@ -56,25 +56,37 @@
     times();
   };
 
-  const swap = (html) => {
+  // What the reader opened and where the focus is outlives a change of what lies below.
+  const keeping = (change) => {
     const open = [...main.querySelectorAll("details[open]")].map((node) => node.id);
     const active = document.activeElement;
     const within = active && active.closest("details");
     const focus = active && main.contains(active) ? active.id || (within && within.id) : "";
     const caret = active && active.id === "filter" ? active.selectionStart : null;
-    main.innerHTML = html;
+    change();
     for (const id of open) {
       const node = document.getElementById(id);
       if (node) node.open = true;
     }
-    listen();
     filter();
     const again = focus && document.getElementById(focus);
-    if (again) {
+    if (again && again !== document.activeElement) {
       (again.tagName === "DETAILS" ? again.querySelector("summary") : again).focus({ preventScroll: true });
       if (caret !== null) again.setSelectionRange(caret, caret);
     }
   };
+
+  const swap = (html) => keeping(() => {
+    main.innerHTML = html;
+    listen();
+  });
+
+  const patch = (parts) => keeping(() => {
+    for (const [name, html] of Object.entries(parts)) {
+      const node = main.querySelector(`[data-part="${name}"]`);
+      if (node) node.outerHTML = html;
+    }
+  });
 
   const connect = () => {
     const source = new EventSource("events");
@@ -83,6 +95,11 @@
       const sent = JSON.parse(event.data);
       say(true, "live");
       swap(sent.html);
+      looked(sent.at);
+    });
+    source.addEventListener("parts", (event) => {
+      const sent = JSON.parse(event.data);
+      patch(sent.parts);
       looked(sent.at);
     });
     source.addEventListener("look", (event) => looked(JSON.parse(event.data).at));
