@@ -27,6 +27,7 @@ IMAGES: Final = {
 ADMIN_PASSWORD: Final = "GRAFANA_ADMIN_PASSWORD"  # noqa: S105 - a variable's name
 SCRAPE_TOKEN: Final = "BGMON_WATCH_TOKEN"  # noqa: S105 - a variable's name
 _ROOT: Final = "0:0"
+_PROVISIONED: Final = tuple(f"provisioning/{kind}" for kind in ("alerting", "dashboards", "datasources"))
 
 
 def compose_file(site: Site) -> dict[str, str]:
@@ -77,6 +78,9 @@ def _service(image: str, *, memory: str, cpus: str, health: list[str], **more: A
             "start_period": "60s",
         },
     }
+    if more.get("secrets"):
+        # Compose copies secrets that come from the environment into the container, which a read-only root refuses.
+        del service["read_only"]
     return {**service, **more}
 
 
@@ -142,7 +146,8 @@ def _grafana(site: Site) -> dict[str, Any]:
         environment=environment,
         secrets=[ADMIN_PASSWORD.lower()],
         volumes=[
-            "./grafana/provisioning:/etc/grafana/provisioning:ro",
+            # One by one: the image has more folders there.
+            *(f"./grafana/{kind}:/etc/grafana/{kind}:ro" for kind in _PROVISIONED),
             f"./grafana/dashboards:{BOARDS_IN_GRAFANA}:ro",
             "grafana-data:/var/lib/grafana",
         ],
@@ -182,13 +187,13 @@ def _alloy() -> dict[str, Any]:
         command=[
             "run",
             "--server.http.listen-addr=127.0.0.1:12345",
-            "--storage.path=/var/lib/alloy/data",
+            "--storage.path=/data",
             "--disable-reporting",
             "/etc/alloy/config.alloy",
         ],
         volumes=[
             "./alloy:/etc/alloy:ro",
-            "alloy-data:/var/lib/alloy/data",
+            "alloy-data:/data",  # a path of its own: the image's belongs to another user
             "/var/run/docker.sock:/var/run/docker.sock:ro",
         ],
         depends_on={"loki": {"condition": "service_started"}},

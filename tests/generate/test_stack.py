@@ -60,7 +60,7 @@ def test_the_stack_is_pinned_limited_watched_and_closed(full: Rendered) -> None:
         assert service["healthcheck"]["test"][0] == "CMD"
         assert {"cpus", "memory", "pids"} == set(service["deploy"]["resources"]["limits"])
         assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
-        assert service["read_only"] is True
+        assert service.get("read_only", False) is not bool(service.get("secrets")), name
         assert service["cap_drop"] == ["ALL"]
         assert "ports" not in service
         assert service["network_mode"] == "host"
