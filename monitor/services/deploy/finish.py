@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
 from monitor.domain.names import other
@@ -10,7 +11,7 @@ from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.domain.swap import Step
 from monitor.errors import BgmonError, EngineError
-from monitor.services.deploy.green import Green, discard, find
+from monitor.services.deploy.green import Green, discard, find, retire
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.prune import prune_service
 from monitor.services.deploy.switchboard import Switchboard
@@ -41,6 +42,7 @@ def finish(
     started = clock.monotonic()
     board.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
     if blue is not None:
+        retire(parts.engine, blue.container)
         left = board.drained(other(green.color), spec.deploy.drain)
         if left:
             parts.tell("warning", spec.name, f"{left} requests were still under way after {spec.deploy.drain:g} s")
@@ -56,6 +58,9 @@ def finish(
     timings["total"] = clock.monotonic() - began
     release = green.release(container.id, clock.now())
     parts.store.finish(green.deploy, "deployed", at=clock.now(), timings=timings, release=release)
+    flags = parts.store.flags(spec.name)
+    if flags.stopped_by:  # whoever deploys it wants it to run
+        parts.store.set_flags(spec.name, replace(flags, stopped_by="", stopped_at=None))
     _afterwards(parts, spec)
     return release
 

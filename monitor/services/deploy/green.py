@@ -115,16 +115,25 @@ def make(engine: Engine, project: str, green: Green, spec: ServiceSpec, secrets:
     return container.id
 
 
-def introduce(engine: Engine, project: str, container: str, spec: ServiceSpec) -> None:
-    """Let other containers find it by the service's name, and let Docker restart it from now on.
+def answer_to_name(engine: Engine, container: str, spec: ServiceSpec) -> None:
+    """Give it the service's name on the networks of the user's own.
 
-    The services' network is internal and joined only now: joining it moves no published port, and nobody resolves
-    the name to a container that has not passed its gate. On networks of the user's own it gets the name by joining
-    anew, which green can bear since nobody talks to it yet.
+    It leaves and joins each of them anew, which it can bear since nobody talks to it yet.
     """
     for network in spec.networks:
         engine.realias(network, container, (spec.name,))
-    engine.connect(services_network_name(project), container, (spec.name,))
+
+
+def introduce(engine: Engine, project: str, container: str, spec: ServiceSpec) -> None:
+    """Let other containers find it by the service's name, and let Docker restart it from now on. Safe to repeat.
+
+    The services' network is internal and joined only now: joining it moves no published port, and nobody resolves
+    the name to a container that has not passed its gate.
+    """
+    network = services_network_name(project)
+    state = engine.inspect(container)
+    if state is None or network not in state.networks:
+        engine.connect(network, container, (spec.name,))
     engine.set_restart_policy(container, RESTART_POLICY)
 
 
@@ -134,10 +143,13 @@ def find(engine: Engine, project: str, deploy: str) -> Container | None:
     return found[0] if found else None
 
 
+def retire(engine: Engine, container: str) -> None:
+    """Let Docker restart it no more: stopping a container that is just restarting may not stick (moby#34028)."""
+    if engine.inspect(container) is not None:
+        engine.set_restart_policy(container, "no")
+
+
 def discard(engine: Engine, container: str, *, stop: float) -> None:
-    """Stop for good and remove. The policy goes first: stopping a container that is restarting may not stick."""
-    if engine.inspect(container) is None:
-        return
-    engine.set_restart_policy(container, "no")
+    """Stop and remove; it was retired before. One that is gone is no error."""
     engine.stop(container, stop)
     engine.remove(container)

@@ -6,7 +6,7 @@ from monitor.config.compile import spec_from_json
 from monitor.domain.records import DeployRecord, JournalEntry
 from monitor.domain.swap import recovery
 from monitor.services.deploy.finish import finish
-from monitor.services.deploy.green import RESTART_POLICY, Green, find
+from monitor.services.deploy.green import Green, find, introduce
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
@@ -39,7 +39,7 @@ def _recover(parts: Parts, record: DeployRecord) -> str:
     )
     last = journal[-1].step
     if decision == "finish" and container is not None:
-        parts.engine.set_restart_policy(container.id, RESTART_POLICY)
+        introduce(parts.engine, parts.project, container.id, spec)
         finish(
             parts,
             spec,

@@ -12,7 +12,7 @@ from monitor.config.compile import spec_from_json
 from monitor.domain.records import DeployRecord, Release
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import UsageError
-from monitor.services.deploy.green import Green, discard, find, introduce, make
+from monitor.services.deploy.green import Green, answer_to_name, discard, find, introduce, make, retire
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import Switchboard
 
@@ -54,6 +54,7 @@ def recreate(parts: Parts, service: str) -> Release:
     parts.store.begin(record)
     parts.store.note(record.id, "create", green.note(), started)
     if old is not None:
+        retire(parts.engine, old.id)
         discard(parts.engine, old.id, stop=spec.deploy.stop)
     if green.port is not None and not parts.host.port_free(green.port):
         green = replace(green, port=Switchboard(parts, spec).reserve(green.color, green.version))
@@ -74,6 +75,7 @@ def settle_recreate(parts: Parts, record: DeployRecord, green: Green) -> str:
         parts.store.finish(record.id, "aborted", at=parts.clock.now(), reason="cut off")
         return f"{what}, cut off: cleared away"
     spec = spec_from_json(active.spec)
+    answer_to_name(parts.engine, container.id, spec)
     introduce(parts.engine, parts.project, container.id, spec)
     board = Switchboard(parts, spec)
     board.stage(green.color, green.port, green.version)

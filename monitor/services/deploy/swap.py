@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from monitor.config.compile import spec_to_json
@@ -17,7 +18,7 @@ from monitor.domain.swap import Step, advance
 from monitor.errors import BgmonError, Conflict, DeployFailed, HookFailed
 from monitor.services.deploy.finish import finish
 from monitor.services.deploy.gate import pass_gate, policy_for
-from monitor.services.deploy.green import Green, introduce, make
+from monitor.services.deploy.green import Green, answer_to_name, introduce, make
 from monitor.services.deploy.images import fetch
 from monitor.services.deploy.judge import Judge, blue_baseline
 from monitor.services.deploy.parts import Order, Parts
@@ -147,9 +148,10 @@ class Swap:
             pass_gate(parts, spec, policy, container=container, port=green.port, secrets=secrets)
         parts.tell("healthy", spec.name, "green is healthy")
         self._hook("pre-switch", green, blue)
-        with self._timed("switch"):
-            introduce(parts.engine, parts.project, container, spec)
-            board.stage(green.color, green.port, green.version)
+        if spec.networks:
+            answer_to_name(parts.engine, container, spec)
+            pass_gate(parts, spec, policy, container=container, port=green.port, secrets=secrets)
+        board.stage(green.color, green.port, green.version)
         share = blue_baseline(spec, board, blue.color, earlier)() if blue is not None and spec.proxied else 0.0
         state = parts.engine.inspect(container)
         judge = Judge(
@@ -165,7 +167,7 @@ class Swap:
             restarts=state.restarts if state is not None else 0,
         )
         self._canary(judge, blue)
-        self._switch(green)
+        self._switch(green, container)
         self._note("bake", {})
         if blue is not None and spec.deploy.bake.for_ > 0:
             seconds = spec.deploy.bake.for_
@@ -183,13 +185,17 @@ class Swap:
                 self._parts.tell("canary", self._spec.name, f"{step.weight}% to green", weight=step.weight)
                 judge.observe(step.for_, f"canary at {step.weight}%")
 
-    def _switch(self, green: Green) -> None:
+    def _switch(self, green: Green, container: str) -> None:
+        parts = self._parts
         self._note("switch", {"to": green.color})
-        before = self._parts.clock.monotonic()
-        with self._timed("switch"):
+        with self._timed("switch"), ThreadPoolExecutor(max_workers=1) as side:
+            # The engine takes its time to join a network; the proxy need not wait for it.
+            introduced = side.submit(introduce, parts.engine, parts.project, container, self._spec)
+            before = parts.clock.monotonic()
             self._board.switch(green.color)
-            took = self._parts.clock.monotonic() - before
+            took = parts.clock.monotonic() - before
             self._board.persist()
+            introduced.result()
         text = f"all new requests to {green.color}" if self._spec.proxied else f"{green.color} takes over"
         self._parts.tell("switched", green.service, text, seconds=took)
 
