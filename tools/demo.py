@@ -56,8 +56,8 @@ def crash(stage: Stage) -> None:
     """From inside, as a crash is; `docker kill` would count as a person's stop."""
     container = stage.container()
     started = container.attrs["State"]["StartedAt"]
-    stage.console.print(f"  [bold]$ docker exec {container.name} pkill -KILL python3[/]")
-    container.exec_run(["pkill", "-KILL", "python3"])
+    stage.console.print(f"  [bold]$ docker exec {container.name} killall -KILL python3[/]")
+    container.exec_run(["killall", "-KILL", "python3"])
     running_again(container, started)
 
 
@@ -74,24 +74,29 @@ def running_again(container: Container, started: str) -> None:
     raise RuntimeError(f"{container.name} did not come back")
 
 
+def healed(stage: Stage, kind: str, since: int) -> bool:
+    """Whether chat was told of it and of its end."""
+    return stage.told(kind, "core", "over after", since=since)
+
+
 def killed_while_watched(stage: Stage) -> Outcome:
     since = len(stage.chat.messages)
     crash(stage)
-    return stage.told("core", since=since), "restarted, and chat says what killed it"
+    return healed(stage, "exited", since), "Docker restarted it, the watchdog says what killed it"
 
 
 def hung(stage: Stage) -> Outcome:
     since = len(stage.chat.messages)
     stage.console.print("  [bold]$ curl -X POST .../hang[/]  [dim](/health answers no more)[/]")
     stage.post("/hang")
-    return stage.told("core", since=since), "found by its probes and restarted"
+    return healed(stage, "unhealthy", since), "found by its probes and restarted"
 
 
 def out_of_memory(stage: Stage) -> Outcome:
     since = len(stage.chat.messages)
     stage.console.print("  [bold]$ curl -X POST .../oom[/]  [dim](its limit is 128 MB)[/]")
     stage.post("/oom?mb=1024")
-    return stage.told("core", "memory", since=since), "killed by its memory limit, and chat says so"
+    return healed(stage, "oom", since), "killed at its memory limit and restarted; the watchdog says so"
 
 
 def removed(stage: Stage) -> Outcome:
@@ -99,20 +104,17 @@ def removed(stage: Stage) -> Outcome:
     container = stage.container()
     stage.console.print(f"  [bold]$ docker rm -f {container.name}[/]")
     container.remove(force=True)
-    return stage.told("core", since=since) and stage.status("core")[
-        "state"
-    ] == "running", "created again from the record"
+    good = healed(stage, "missing", since)
+    return good and stage.status("core")["state"] == "running", "created again from the record"
 
 
 def crash_loop(stage: Stage) -> Outcome:
     since = len(stage.chat.messages)
     before = stage.version()
     code = stage.bgmon("deploy", "core", "--image", f"{SHOP}:crash-loops")
-    told = stage.told("core", before, since=since, timeout=90)
-    return (
-        code == 0 and told and stage.version() == before,
-        f"passed the bake, then crashed again and again: back to {before}",
-    )
+    told = stage.told("rolled", "back", "core", since=since, timeout=90)
+    good = code == 0 and told and stage.version() == before
+    return good, f"passed the bake, then crashed again and again: rolled back to {before}"
 
 
 def play(stage: Stage) -> None:
@@ -125,9 +127,9 @@ def play(stage: Stage) -> None:
         stage.scene("The running container is killed", kill)
         with stage.watchdog():
             stage.scene("Killed, with the watchdog there", killed_while_watched)
-            stage.scene("Hung", hung)
-            stage.scene("Out of memory", out_of_memory)
-            stage.scene("Removed by hand", removed)
+            stage.scene("Hung", hung, lossless=False)
+            stage.scene("Out of memory", out_of_memory, lossless=False)
+            stage.scene("Removed by hand", removed, lossless=False)
             stage.scene("A crash loop after a deploy", crash_loop, lossless=False)
     stage.load = None
 
