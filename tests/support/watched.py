@@ -160,7 +160,8 @@ class Watched:
 
     # -- the daemon --
 
-    def parts(self, **changes: Any) -> DaemonParts:
+    def parts(self, *, alerting: Any = None, **changes: Any) -> DaemonParts:
+        """`alerting` puts the application's own alerts in the place of those that only remember."""
         watch = WatchParts(
             project=self.project,
             engine=self.engine,
@@ -169,7 +170,7 @@ class Watched:
             locks=self.locks,
             secrets=FileSecrets(self.folder / "secrets-in", self.folder / "secrets", {}),
             deployer=self.deployer,
-            alerts=self.alerts,
+            alerts=alerting.manager if alerting is not None else self.alerts,
             totals=self.totals,
             clock=SystemClock(),
         )
@@ -183,7 +184,7 @@ class Watched:
             "events": self.engine,
             "make_prober": AiohttpProber,
             "selfcheck": fine,
-            "alerting": self.alerts,
+            "alerting": alerting or self.alerts,
             "chores": ScheduledChores(),
             "manager": NoManager(),
             "reload": lambda: self.settings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from monitor.domain.conditions import Condition
@@ -25,17 +24,16 @@ class Book:
     def __init__(self, parts: WatchParts) -> None:
         self._parts = parts
 
-    def write(self, service: str, action: Action, now: float, detail: Callable[[], str]) -> None:
-        """`detail` is asked for only when somebody is told. Raises StateError."""
+    def write(self, service: str, action: Action, now: float, detail: str = "") -> None:
+        """`detail` goes with what is told. Raises StateError."""
         memory, alerts = self._parts.memory, self._parts.alerts
         match action:
             case Fire():
-                text = detail()
                 known = memory.current_incident(service)
-                incident = memory.open_incident(service, action.kind, action.summary, now, text)
+                incident = memory.open_incident(service, action.kind, action.summary, now, detail)
                 if known is not None:
                     memory.note_incident(incident, action.summary, now)
-                condition = Condition(action.kind, service, action.severity, action.summary, text, incident)
+                condition = Condition(action.kind, service, action.severity, action.summary, detail, incident)
                 alerts.fire(condition, now)
             case Resolve():
                 for kind in action.kinds:

@@ -19,7 +19,7 @@ from monitor.domain.intent import Intent, Span, intent_of, merged
 from monitor.domain.records import Release
 from monitor.domain.supervise import decide
 from monitor.domain.watch import DOWN, Watch, fresh
-from monitor.domain.watchfacts import Death, Decision, Heal, Note, SetPolicy, Verdict
+from monitor.domain.watchfacts import Death, Decision, Fire, Heal, Note, SetPolicy, Verdict
 from monitor.errors import BgmonError, EngineUnreachable
 from monitor.services.watchdog.book import Book
 from monitor.services.watchdog.evidence import log_tail, origin
@@ -214,8 +214,11 @@ class Supervisor:
             self._host_acts.append(now)
             self.parts.memory.save(_before_the_act(old, decision.watch))
             self.parts.memory.add_restart(service, heal.how, now)
+        # A container that is being started answers no question about its log until it runs: so that comes first.
+        told = any(isinstance(action, Fire) for action in decision.actions)
+        detail = self._detail(seen.release, seen.facts.container, now) if told else ""
         finish = self._begin(service, seen, heal, now) if heal is not None else None
-        self._record(service, seen.release, seen.facts.container, decision, now)
+        self._record(service, seen.facts.container, decision, now, detail)
         if old is not None and old.state != decision.watch.state:
             log.info("%s: %s -> %s (%s)", service, old.state, decision.watch.state, decision.watch.reason)
         if old != decision.watch:
@@ -224,15 +227,8 @@ class Supervisor:
             finish()
 
     def _record(
-        self, service: str, release: Release, container: Container | None, decision: Decision, now: float
+        self, service: str, container: Container | None, decision: Decision, now: float, detail: str = ""
     ) -> None:
-        details: list[str] = []
-
-        def detail() -> str:
-            if not details:
-                details.append(self._detail(release, container, now))
-            return details[0]
-
         for action in decision.actions:
             if isinstance(action, SetPolicy):
                 self._set_policy(service, container, action.policy, now)
@@ -257,7 +253,7 @@ class Supervisor:
         text = (
             "took the restarts over from Docker" if policy == "no" else f"gave the restarts back to Docker ({policy})"
         )
-        self.book.write(service, Note(text), now, str)
+        self.book.write(service, Note(text), now)
 
     # -- acts --
 
@@ -300,7 +296,7 @@ class Supervisor:
         else:
             decision = act_put_off(watch, now)
         self.watches[service] = decision.watch
-        self._record(service, seen.release, seen.facts.container, decision, now)
+        self._record(service, seen.facts.container, decision, now)
         self.parts.memory.save(decision.watch)
         if outcome.result == "done":
             if heal.how == "rollback":
