@@ -108,10 +108,11 @@ class DockerEngine:
             image = read.image(client.inspect_image(reference))
             names = read.names_to_remove(image, reference)
             left = read.names_left(image, names)
+            going = {*image.tags, *image.digests}.difference(left)
             users = [
                 one["Names"][0].lstrip("/")
                 for one in client.containers(all=True, filters={"ancestor": image.id})
-                if one["ImageID"] == image.id and (not left or one["Image"] in names)
+                if one["ImageID"] == image.id and (not left or one["Image"] in going)
             ]
             if users:
                 raise Conflict(f"removing image {reference}: {', '.join(sorted(users))} was made from it")
