@@ -31,6 +31,10 @@ class Channel(Protocol):
     @property
     def min_severity(self) -> Severity: ...
 
+    def prepare(self) -> None:
+        """Do beforehand what the first message should not wait for. Never raises."""
+        ...
+
     def send(self, outgoing: Outgoing, *, deadline: float) -> None:
         """Return when the channel took it. Raises NotifyError, after `deadline` seconds at the latest."""
         ...

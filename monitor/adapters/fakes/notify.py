@@ -23,6 +23,8 @@ class FakeChannel:
     taken: list[Outgoing] = field(default_factory=list)
     failures: list[NotifyError] = field(default_factory=list)
 
+    def prepare(self) -> None: ...
+
     def send(self, outgoing: Outgoing, *, deadline: float) -> None:
         del deadline
         if self.failures:

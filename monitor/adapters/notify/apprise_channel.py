@@ -29,6 +29,9 @@ class AppriseChannel:
         self._url = url
         self._messages = messages
 
+    def prepare(self) -> None:
+        """Nothing: a process is started for each message, and none is kept."""
+
     def send(self, outgoing: Outgoing, *, deadline: float) -> None:
         text = self._messages.render(outgoing, "text")
         answer = self._ask({"url": self._url, "title": text.title, "body": text.body}, deadline)

@@ -37,6 +37,9 @@ class Courier:
         self._deadline = deadline
         self._taken: Pending | None = None
 
+    def prepare(self) -> None:
+        self._channel.prepare()
+
     def step(self) -> float | None:
         """Try the oldest message if it is due; seconds until there is something to do, None when nothing waits."""
         self._record()
@@ -141,6 +144,7 @@ class Delivery:
         thread.start()
 
     def _carry(self, courier: Courier, wake: threading.Event) -> None:
+        courier.prepare()
         while not self._stop.is_set():
             wake.clear()
             try:
