@@ -48,7 +48,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
 
         def scraping() -> bool:
-            with contextlib.suppress(httpx.HTTPError, KeyError):
+            with contextlib.suppress(httpx.HTTPError, KeyError, ValueError):
                 return bool(ask(url, f'up{{job="{SCRAPE_JOB}"}} == 1')) and bool(
                     ask(url, "bgmon:slo_burn:ratio_rate3d")
                 )
