@@ -74,38 +74,36 @@ def running_again(container: Container, started: str) -> None:
     raise RuntimeError(f"{container.name} did not come back")
 
 
-def healed(stage: Stage, kind: str, since: int) -> bool:
+def healed(stage: Stage, kind: str, service: str, since: int) -> bool:
     """Whether chat was told of it and of its end."""
-    return stage.told(kind, "core", "over after", since=since)
+    return stage.told(f"{service} {kind}", "over after", since=since)
 
 
 def killed_while_watched(stage: Stage) -> Outcome:
     since = len(stage.chat.messages)
     crash(stage)
-    return healed(stage, "exited", since), "Docker restarted it, the watchdog says what killed it"
+    return healed(stage, "exited", "core", since), "Docker restarted it, the watchdog says what killed it"
 
 
 def hung(stage: Stage) -> Outcome:
     since = len(stage.chat.messages)
-    stage.console.print("  [bold]$ curl -X POST .../hang[/]  [dim](/health answers no more)[/]")
-    stage.post("/hang")
-    return healed(stage, "unhealthy", since), "found by its probes and restarted"
+    stage.post(stage.search_port, "/hang")
+    return healed(stage, "unhealthy", "search", since), "found by its probes and restarted"
 
 
 def out_of_memory(stage: Stage) -> Outcome:
     since = len(stage.chat.messages)
-    stage.console.print("  [bold]$ curl -X POST .../oom[/]  [dim](its limit is 128 MB)[/]")
-    stage.post("/oom?mb=1024")
-    return healed(stage, "oom", since), "killed at its memory limit and restarted; the watchdog says so"
+    stage.post(stage.port, "/oom?mb=1024")
+    return healed(stage, "oom", "core", since), "killed at its memory limit and restarted; the watchdog says so"
 
 
 def removed(stage: Stage) -> Outcome:
     since = len(stage.chat.messages)
-    container = stage.container()
+    container = stage.container("worker")
     stage.console.print(f"  [bold]$ docker rm -f {container.name}[/]")
     container.remove(force=True)
-    good = healed(stage, "missing", since)
-    return good and stage.status("core")["state"] == "running", "created again from the record"
+    good = healed(stage, "missing", "worker", since)
+    return good and stage.status("worker")["state"] == "running", "created again from the record"
 
 
 def crash_loop(stage: Stage) -> Outcome:
@@ -127,15 +125,17 @@ def play(stage: Stage) -> None:
         stage.scene("The running container is killed", kill)
         with stage.watchdog():
             stage.scene("Killed, with the watchdog there", killed_while_watched)
-            stage.scene("Hung", hung, lossless=False)
             stage.scene("Out of memory", out_of_memory, lossless=False)
-            stage.scene("Removed by hand", removed, lossless=False)
+            stage.scene("Another one hangs", hung, lossless=False)
+            stage.scene("A third is removed by hand", removed)
             stage.scene("A crash loop after a deploy", crash_loop, lossless=False)
     stage.load = None
 
 
 def main(arguments: list[str]) -> int:
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
     if unknown := set(arguments) - {"--keep", "--clean"}:
         console.print(
             f"unknown: {' '.join(unknown)}; see python -m tools.demo --help" if "--help" not in unknown else __doc__

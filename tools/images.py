@@ -36,7 +36,7 @@ SHOP_TAGS: dict[str, dict[str, str]] = {
     "never-healthy": {"HEALTH_AFTER": "never"},
     "turns-bad": {"ERROR_RATE": "0.5", "ERROR_AFTER": "1s"},
     "exits": {"EXIT_AT_START": "3"},
-    "crash-loops": {"EXIT_AFTER": "8s"},
+    "crash-loops": {"EXIT_AFTER": "5s"},
     "stubborn": {"IGNORE_SIGTERM": "1"},
     "healthcheck": {},
 }

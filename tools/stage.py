@@ -51,6 +51,7 @@ class Stage:
     console: Console
     client: docker.DockerClient
     port: int = field(default_factory=free_port)
+    search_port: int = field(default_factory=free_port)
     watch_port: int = field(default_factory=free_port)
     rows: list[Row] = field(default_factory=list)
     load: Load | None = None
@@ -80,9 +81,10 @@ class Stage:
     def container(self, service: str = "core") -> Container:
         return self.client.containers.get(f"{PROJECT}-{service}-{self.status(service)['color']}")
 
-    def post(self, path: str) -> None:
-        """Ask core for something through the proxy; by POST, which the proxy sends once at most."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+    def post(self, port: int, path: str) -> None:
+        """Ask a service for something through the proxy; by POST, which the proxy sends once at most."""
+        self.console.print(f"  [bold]$ curl -X POST http://127.0.0.1:{port}{path}[/]")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
         with contextlib.suppress(OSError, http.client.HTTPException):  # it may well die of it
             connection.request("POST", path)
             connection.getresponse().read()
@@ -169,7 +171,11 @@ class Stage:
         config["project"] = PROJECT
         config["state"] = {"dir": str(FOLDER / "state")}
         config["proxy"] |= {"image": images.HAPROXY, "listen": [f"127.0.0.1:{self.port}"]}
-        config["services"]["search"]["internal"] = f"search.internal:{free_port()}"
+        core, search = config["services"]["core"], config["services"]["search"]
+        core["deploy"]["bake"]["for"], core["health"]["start"] = "3s", "6s"  # nobody likes to wait in a demo
+        search["internal"] = f"search.internal:{self.search_port}"
+        for service in (core, search):  # the chat messages show the last log lines
+            service["env"]["LOG_FORMAT"] = "none"
         config["watch"] = {"listen": f"127.0.0.1:{self.watch_port}"}
         config["notify"] = {"urls": [self.chat.url], "group": 0}
         FOLDER.mkdir(parents=True)
