@@ -203,6 +203,22 @@ def test_a_look_that_changes_nothing_does_not_write(tmp_path: Path) -> None:
     database.close()
 
 
+def test_what_another_version_wrote_keeps_nothing_else_back(tmp_path: Path) -> None:
+    database = Database(tmp_path / "state.db")
+    store = SqliteAlertStore(database)
+    alerts = manager(store, FakeChannel("a:1"))
+    alerts.fire(CORE, 1.0)
+    alerts.fire(replace(CORE, service="web"), 2.0)
+    with database.transaction() as db:
+        db.execute("""UPDATE outbox SET message = '{"at": 1, "lines": [{"said": "sung"}]}' WHERE id = 1""")
+        db.execute("""UPDATE alerts SET condition = '{"kind": "sorcery"}' WHERE service = 'core'""")
+    assert queued(store, "a:1").lines[0].condition.service == "web"
+    assert store.sent()["dropped"] == 1
+    assert [condition.service for condition in alerts.firing()] == ["web"]
+    alerts.tick(3.0)
+    database.close()
+
+
 # ---- while the state file cannot be written -----------------------------------------------------------------------
 
 

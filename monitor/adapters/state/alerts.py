@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -14,8 +14,9 @@ from monitor.adapters.state.db import Database
 from monitor.domain.alerts import Alert, Book, Key, Message, Note, Silence
 from monitor.domain.conditions import Condition
 from monitor.domain.names import METRIC_ALERTS_SENT
-from monitor.errors import StateError
 from monitor.ports.notify import Decided, Outgoing, Pending
+
+log = logging.getLogger(__name__)
 
 KEEP_ENDED: Final = 30 * 86400.0
 KEEP_DONE: Final = 7 * 86400.0
@@ -48,11 +49,12 @@ class SqliteAlertStore:
         return self._book(self._db.rows)
 
     def _book(self, rows: Callable[[str], list[sqlite3.Row]]) -> Book:
-        with _readable(self._db):
-            alerts: dict[Key, Alert] = {}
-            for row in rows("SELECT * FROM alerts ORDER BY since, kind, service"):
+        alerts: dict[Key, Alert] = {}
+        for row in rows("SELECT * FROM alerts ORDER BY since, kind, service"):
+            condition = _condition(row["condition"])
+            if condition is not None:
                 alert = Alert(
-                    _condition(row["condition"]),
+                    condition,
                     row["state"],
                     row["since"],
                     row["moved_at"],
@@ -62,26 +64,23 @@ class SqliteAlertStore:
                     row["ended_at"],
                 )
                 alerts[alert.key] = alert
-            notes = rows("SELECT condition, at FROM alert_notes ORDER BY id")
-            return Book(alerts, tuple(Note(_condition(row["condition"]), row["at"]) for row in notes))
+        notes = [
+            Note(condition, row["at"])
+            for row in rows("SELECT condition, at FROM alert_notes ORDER BY id")
+            if (condition := _condition(row["condition"])) is not None
+        ]
+        return Book(alerts, tuple(notes))
 
     def ended(self, since: float) -> list[tuple[Alert, float]]:
         rows = self._db.rows("SELECT * FROM alerts_ended WHERE ended_at >= ? ORDER BY ended_at DESC", (since,))
-        return [
-            (
-                Alert(
-                    _condition(row["condition"]),
-                    "gone",
-                    row["since"],
-                    row["ended_at"],
-                    row["told_at"],
-                    note=row["note"],
-                    ended_at=row["ended_at"],
-                ),
-                row["ended_at"],
-            )
-            for row in rows
-        ]
+        found = []
+        for row in rows:
+            condition = _condition(row["condition"])
+            if condition is not None:
+                at = row["ended_at"]
+                alert = Alert(condition, "gone", row["since"], at, row["told_at"], note=row["note"], ended_at=at)
+                found.append((alert, at))
+        return found
 
     def silence(self, pattern: str, *, until: float, reason: str, by: str, now: float) -> Silence:
         with self._db.transaction() as db:
@@ -102,12 +101,19 @@ class SqliteAlertStore:
 
     def next(self, channel: str, *, after: int = 0) -> Pending | None:
         """The oldest that waits; of those with a higher id than `after`."""
-        with _readable(self._db):
+        while True:
             rows = self._db.rows(
                 "SELECT * FROM outbox WHERE channel = ? AND done_at IS NULL AND id > ? ORDER BY id LIMIT 1",
                 (channel, after),
             )
-            return _pending(rows[0]) if rows else None
+            if not rows:
+                return None
+            try:
+                return _pending(rows[0])
+            except msgspec.DecodeError as error:
+                # Written by another version: it must not keep back those behind it.
+                log.error("a message in the outbox cannot be read and is dropped: %s", error)  # noqa: TRY400
+                self._done(rows[0]["id"], rows[0]["created_at"], "dropped", "cannot be read")
 
     def begin(self, entry: Pending) -> None:
         with self._db.transaction() as db:
@@ -117,14 +123,13 @@ class SqliteAlertStore:
             )
 
     def delivered(self, entry: Pending, now: float) -> None:
-        self._done(entry, now, "delivered", "")
+        self._done(entry.id, now, "delivered", "")
 
     def find(self, channel: str, key: str) -> Pending | None:
         """A message by its key, while it waits."""
-        with _readable(self._db):
-            query = "SELECT * FROM outbox WHERE channel = ? AND key = ? AND done_at IS NULL"
-            rows = self._db.rows(query, (channel, key))
-            return _pending(rows[0]) if rows else None
+        query = "SELECT * FROM outbox WHERE channel = ? AND key = ? AND done_at IS NULL"
+        rows = self._db.rows(query, (channel, key))
+        return _pending(rows[0]) if rows else None
 
     def postpone(self, entry: Pending, *, until: float, error: str, unsure: bool) -> None:
         with self._db.transaction() as db:
@@ -135,13 +140,13 @@ class SqliteAlertStore:
             _count(db, "failed")
 
     def give_up(self, entry: Pending, now: float, error: str) -> None:
-        self._done(entry, now, "dropped", error)
+        self._done(entry.id, now, "dropped", error)
 
-    def _done(self, entry: Pending, now: float, result: str, error: str) -> None:
+    def _done(self, entry: int, now: float, result: str, error: str) -> None:
         with self._db.transaction() as db:
             db.execute(
                 "UPDATE outbox SET done_at = ?, result = ?, error = ?, under_way = 0 WHERE id = ?",
-                (now, result, error, entry.id),
+                (now, result, error, entry),
             )
             _count(db, result)
 
@@ -235,8 +240,13 @@ def _encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _condition(text: str) -> Condition:
-    return msgspec.json.decode(text, type=Condition)
+def _condition(text: str) -> Condition | None:
+    """None for what another version wrote and this one does not know: it is no reason to forget the rest."""
+    try:
+        return msgspec.json.decode(text, type=Condition)
+    except msgspec.DecodeError as error:
+        log.warning("an alert in the state file is passed over: %s", error)
+        return None
 
 
 def _silence(row: sqlite3.Row) -> Silence:
@@ -247,11 +257,3 @@ def _pending(row: sqlite3.Row) -> Pending:
     message = msgspec.json.decode(row["message"], type=Message)
     outgoing = Outgoing(row["key"], message, repeated=bool(row["unsure"] or row["under_way"]))
     return Pending(row["id"], row["channel"], outgoing, row["created_at"], row["attempts"], row["next_at"])
-
-
-@contextlib.contextmanager
-def _readable(database: Database) -> Iterator[None]:
-    try:
-        yield
-    except msgspec.DecodeError as error:
-        raise StateError(f"state file {database.path}: an alert in it cannot be read: {error}") from None
