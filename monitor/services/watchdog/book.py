@@ -18,21 +18,20 @@ from monitor.domain.watchfacts import (
     Resolve,
 )
 from monitor.services.watchdog.parts import WatchParts
+from monitor.services.watchdog.steady import SteadyMemory
 
 
 class Book:
-    def __init__(self, parts: WatchParts) -> None:
+    def __init__(self, parts: WatchParts, memory: SteadyMemory) -> None:
         self._parts = parts
+        self._memory = memory
 
     def write(self, service: str, action: Action, now: float, detail: str = "") -> None:
-        """`detail` goes with what is told. Raises StateError."""
-        memory, alerts = self._parts.memory, self._parts.alerts
+        """`detail` goes with what is told. Raises StateError when a person's stop cannot be remembered."""
+        memory, alerts = self._memory, self._parts.alerts
         match action:
             case Fire():
-                known = memory.current_incident(service)
-                incident = memory.open_incident(service, action.kind, action.summary, now, detail)
-                if known is not None:
-                    memory.note_incident(incident, action.summary, now)
+                incident = memory.tell_incident(service, action.kind, action.summary, now, detail)
                 condition = Condition(action.kind, service, action.severity, action.summary, detail, incident)
                 alerts.fire(condition, now)
             case Resolve():
@@ -40,11 +39,9 @@ class Book:
                     alerts.resolve(kind, service, now, action.note)
                 memory.close_incident(service, now, action.note)
             case Note():
-                incident_id = memory.current_incident(service)
-                if incident_id is not None:
-                    memory.note_incident(incident_id, action.text, now)
+                memory.note(service, action.text, now)
             case CountExit():
-                self._parts.totals.add(METRIC_EXITS, (service, action.cause))
+                memory.count(METRIC_EXITS, (service, action.cause))
             case CountRestart():
                 memory.add_restart(service, action.reason, now)
             case RememberStop():

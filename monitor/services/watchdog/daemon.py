@@ -88,6 +88,7 @@ class Daemon:
             dispatch=self._dispatch,
             settle=lambda job: self.desk.put(job, URGENT),
             verdicts=self._verdict,
+            on_error=self._failed,
         )
         self.pump = EventPump(
             parts.events,

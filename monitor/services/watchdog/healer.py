@@ -11,7 +11,7 @@ from monitor.domain.containers import Container
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.domain.watchfacts import Heal
-from monitor.errors import BgmonError, LockedError, NotFound, UnreachableError
+from monitor.errors import BgmonError, LockedError, NotFound, StateError, UnreachableError
 from monitor.services.watchdog.evidence import log_tail, processes
 from monitor.services.watchdog.parts import WatchParts
 
@@ -68,6 +68,9 @@ class Healer:
         tail = log_tail(parts.engine, parts.secrets, release, container.id, lines)
         top = processes(parts.engine, container.id)
         now = parts.clock.now()
-        incident = parts.memory.open_incident(release.service, "unhealthy", "it hangs", now)
         found = [f"last log lines:\n{tail}"] * bool(tail) + [f"processes:\n{top}"] * bool(top)
-        parts.memory.note_incident(incident, "saved its log tail and its processes", now, detail="\n".join(found))
+        try:
+            incident = parts.memory.open_incident(release.service, "unhealthy", "it hangs", now)
+            parts.memory.note_incident(incident, "saved its log tail and its processes", now, detail="\n".join(found))
+        except StateError as error:
+            log.warning("%s: its last words could not be kept: %s", release.service, error)

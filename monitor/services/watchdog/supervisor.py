@@ -20,12 +20,13 @@ from monitor.domain.records import Release
 from monitor.domain.supervise import decide
 from monitor.domain.watch import DOWN, Watch, fresh
 from monitor.domain.watchfacts import Death, Decision, Fire, Heal, Note, SetPolicy, Verdict
-from monitor.errors import BgmonError, EngineUnreachable
+from monitor.errors import BgmonError, EngineUnreachable, StateError
 from monitor.services.watchdog.book import Book
 from monitor.services.watchdog.evidence import log_tail, origin
 from monitor.services.watchdog.healer import Healer, Outcome
 from monitor.services.watchdog.observer import Observer, Seen
 from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.steady import SteadyMemory
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Supervisor:
         dispatch: runs an act elsewhere; at once and in place is allowed.
         settle: brings the end of an act back to the supervisor's thread.
         verdicts: what the probes say of a service, by the life they saw.
+        on_error: told when something could not be written down; healing goes on.
     """
 
     def __init__(
@@ -56,9 +58,11 @@ class Supervisor:
         dispatch: Dispatch,
         settle: Dispatch,
         verdicts: Callable[[str, str], Verdict | None],
+        on_error: Callable[[StateError], None] = lambda error: log.error("%s", error),
     ) -> None:
         self.parts = parts
-        self.book = Book(parts)
+        self.memory = SteadyMemory(parts.memory, parts.totals, on_error)
+        self.book = Book(parts, self.memory)
         self.watches: dict[str, Watch] = parts.memory.watches()
         self.observer = Observer(parts, settings, verdicts)
         self.strains: Mapping[str, str] = {}
@@ -172,13 +176,14 @@ class Supervisor:
             self.engine_answers(now)
             self.look(service, now)  # what was known of wishes until now may have been the engine's own doing
             return
-        self._deaths.pop(service, None)
         if seen is None:
+            self._deaths.pop(service, None)
             self._forget(service, now)
             return
         watch = self.watches.get(service) or fresh(service, seen.release.deploy, now)
         decision = decide(watch, seen.facts, now)
         self._carry_out(service, seen, decision, now)
+        self._deaths.pop(service, None)
 
     def _blocked_by(self, service: str) -> str:
         spec = self.settings.specs.get(service)
@@ -197,8 +202,8 @@ class Supervisor:
             return
         for kind in watch.fired:
             self.parts.alerts.resolve(kind, service, now, "no longer deployed here")
-        self.parts.memory.close_incident(service, now, "no longer deployed here")
-        self.parts.memory.forget(service)
+        self.memory.close_incident(service, now, "no longer deployed here")
+        self.memory.forget(service)
         self.observer.drop(service)
 
     def _carry_out(self, service: str, seen: Seen, decision: Decision, now: float) -> None:
@@ -209,20 +214,26 @@ class Supervisor:
         """
         old = self.watches.get(service)
         heal = next((action for action in decision.actions if isinstance(action, Heal)), None)
-        self.watches[service] = decision.watch
         if heal is not None:
             self._host_acts.append(now)
-            self.parts.memory.save(_before_the_act(old, decision.watch))
-            self.parts.memory.add_restart(service, heal.how, now)
+            self.memory.save(_before_the_act(old, decision.watch))
+            self.memory.add_restart(service, heal.how, now)
         # A container that is being started answers no question about its log until it runs: so that comes first.
         told = any(isinstance(action, Fire) for action in decision.actions)
         detail = self._detail(seen.release, seen.facts.container, now) if told else ""
         finish = self._begin(service, seen, heal, now) if heal is not None else None
-        self._record(service, seen.facts.container, decision, now, detail)
+        try:
+            self._record(service, seen.facts.container, decision, now, detail)
+        except BgmonError:
+            if finish is not None:
+                self.watches[service] = _before_the_act(old, decision.watch)
+                finish()
+            raise  # the same is decided again at the next look
+        self.watches[service] = decision.watch
         if old is not None and old.state != decision.watch.state:
             log.info("%s: %s -> %s (%s)", service, old.state, decision.watch.state, decision.watch.reason)
         if old != decision.watch:
-            self.parts.memory.save(decision.watch)
+            self.memory.save(decision.watch)
         if finish is not None:
             finish()
 
@@ -297,7 +308,7 @@ class Supervisor:
             decision = act_put_off(watch, now)
         self.watches[service] = decision.watch
         self._record(service, seen.facts.container, decision, now)
-        self.parts.memory.save(decision.watch)
+        self.memory.save(decision.watch)
         if outcome.result == "done":
             if heal.how == "rollback":
                 self._tell_rollback(service, outcome.text, heal.reason, now)
