@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from monitor.domain.names import name_problem
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from monitor.adapters.docker.engine import DockerEngine
     from monitor.adapters.grafana_http import GrafanaApi
@@ -263,14 +264,27 @@ class App:
 
         return load_sources(self.config.generate, self.folder).boards
 
-    def series_sources(self, prometheus: str | None, *, scrape: float = 15.0) -> Callable[[str], SeriesSource | None]:
+    @property
+    def prometheus_url(self) -> str | None:
+        """Where Prometheus is, when bgmon.yml says so."""
+        section = self.config.generate
+        return section.prometheus.url if "prometheus" in section.model_fields_set else None
+
+    @contextmanager
+    def series_sources(
+        self, prometheus: str | None, *, scrape: float = 15.0
+    ) -> Iterator[Callable[[str], SeriesSource | None]]:
         """Who answers a board's queries outside of Grafana: that Prometheus, and samples for everything else."""
         from monitor.adapters.prometheus_api import PrometheusApi  # noqa: PLC0415
         from monitor.adapters.sample_series import SampleSeries  # noqa: PLC0415
 
         sample = SampleSeries(sorted(self.config.services), self.site.host.name)
-        real = PrometheusApi(prometheus, scrape=scrape) if prometheus else sample
-        return {"prometheus": real, "loki": sample}.get
+        real = PrometheusApi(prometheus, scrape=scrape) if prometheus else None
+        try:
+            yield lambda source: real if real is not None and source == "prometheus" else sample
+        finally:
+            if real is not None:
+                real.close()
 
     def generated_boards(self) -> dict[str, str]:
         """Grafana's JSON of every board, by the name of its file."""

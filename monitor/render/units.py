@@ -9,6 +9,7 @@ from monitor.domain.causes import span
 
 _BYTES: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SHORT: Final = ("", "K", "M", "G", "T")
+_NOTHING: Final = 1e-9
 _KIBI: Final = 1024.0
 _KILO: Final = 1000.0
 _SUFFIXES: Final = {"reqps": " req/s", "cps": " c/s", "ops": " ops/s", "percent": "%"}
@@ -37,7 +38,7 @@ def show(value: float | None, unit: str, *, decimals: int | None = None, now: fl
 
 def _seconds(value: float, decimals: int | None) -> str:
     size = abs(value)
-    if size == 0:
+    if size < _NOTHING:
         return "0 s"
     for limit, factor, name in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (60.0, 1.0, "s"), (3600.0, 1 / 60, "min")):
         if size < limit:
