@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.domain.alerts import AlertPolicy
     from monitor.domain.boards import Catalogue as BoardCatalogue
     from monitor.domain.logrules import LogRule
+    from monitor.domain.records import DeployRecord
     from monitor.domain.routes import ServiceRoute
     from monitor.domain.spec import ServiceSpec
     from monitor.ports.annotations import Annotations
@@ -380,7 +382,18 @@ class App:
             emit=emit,
             cancelled=cancelled,
             stats=self.request_stats,
+            announce=self._announcer(emit),
         )
+
+    def _announcer(self, emit: Emit) -> Callable[[DeployRecord], None]:
+        """Puts a mark for a deploy on the boards; what goes wrong is a warning."""
+        from monitor.services.deploy.parts import Event  # noqa: PLC0415
+
+        def announce(record: DeployRecord) -> None:
+            for problem in self.annotations.announce(record):
+                emit(Event("warning", record.service, time.time(), problem))
+
+        return announce
 
 
 def build(config_file: str | None, *, verbose: int = 0) -> App:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Final
 
 from pydantic import RootModel
 
 from monitor.assets import assets
 from monitor.config.catalogue import load_catalogue, raise_for
-from monitor.config.yamlfile import Document
-from monitor.domain.boards import Board, Catalogue, Row
+from monitor.config.yamlfile import Document, Path, dotted
+from monitor.domain.boards import COLUMNS, Board, Catalogue, Panel, Row
 from monitor.domain.names import name_problem
 from monitor.errors import Problem
 from monitor.render.grafana.fill import PLACEHOLDERS, unknown_placeholders
 
 FOLDER: Final = "dashboards"
+_HIGHEST: Final = 60
+_SHARES: Final = ("%{objective}", "%{budget}")
 
 
 class BoardFile(RootModel[Board]):
     """One file."""
 
 
-def load_boards(extra: Path | None = None) -> Catalogue:
+def load_boards(extra: FilePath | None = None) -> Catalogue:
     """The shipped boards with those of the folder `extra`, `generate.dashboards` of bgmon.yml, over them.
 
     Raises:
@@ -31,7 +35,7 @@ def load_boards(extra: Path | None = None) -> Catalogue:
     """
     folders = [assets(FOLDER), *([extra] if extra else [])]
     files = {
-        Path(document.file).stem: (document, entry.root) for document, entry in load_catalogue(BoardFile, *folders)
+        FilePath(document.file).stem: (document, entry.root) for document, entry in load_catalogue(BoardFile, *folders)
     }
     problems: list[Problem] = []
     for name, (document, board) in files.items():
@@ -72,15 +76,39 @@ def _row_problems(document: Document, row: Row, number: int) -> list[Problem]:
     found: list[Problem] = []
     for index, panel in enumerate(row.panels):
         path = ("rows", number, "panels", index)
-        key = f"rows[{number}].panels[{index}]"
-        line = document.line(path)
-        if not panel.title.strip() or not panel.description.strip():
-            found.append(Problem(document.file, line, key, "needs a title and a description for people on call"))
-        if not panel.queries and panel.type != "text":
-            found.append(Problem(document.file, line, f"{key}.queries", "is missing"))
-        for place, query in enumerate(panel.queries):
-            at = document.line((*path, "queries", place, "expr"))
-            for unknown in unknown_placeholders(query.expr):
-                message = f"%{{{unknown}}} is unknown; known: {', '.join(PLACEHOLDERS)}"
-                found.append(Problem(document.file, at, f"{key}.queries[{place}].expr", message))
+        for inner, message in _panel_problems(panel):
+            whole = (*path, *inner)
+            found.append(Problem(document.file, document.line(whole), dotted(whole), message))
     return found
+
+
+def _panel_problems(panel: Panel) -> Iterator[tuple[Path, str]]:
+    """(path below the panel, what is wrong)."""
+    if not panel.title.strip() or not panel.description.strip():
+        yield (), "needs a title and a description for people on call"
+    if not panel.queries and panel.type != "text":
+        yield ("queries",), "is missing"
+    if not 1 <= panel.width <= COLUMNS:
+        yield ("width",), f"is not between 1 and {COLUMNS}, the columns of the grid"
+    if not 1 <= panel.height <= _HIGHEST:
+        yield ("height",), f"is not between 1 and {_HIGHEST}"
+    for place, query in enumerate(panel.queries):
+        for key, text in (("expr", query.expr), ("legend", query.legend)):
+            for unknown in unknown_placeholders(text):
+                yield ("queries", place, key), f"%{{{unknown}}} is unknown; known: {', '.join(PLACEHOLDERS)}"
+    for place, step in enumerate(panel.thresholds):
+        if isinstance(step.value, str) and (
+            step.value not in _SHARES or not any(query.each for query in panel.queries)
+        ):
+            yield (
+                ("thresholds", place, "value"),
+                f"is a number, or with a query for each objective {' or '.join(_SHARES)}",
+            )
+    for place, column in enumerate(panel.columns):
+        if any(isinstance(step.value, str) for step in column.thresholds):
+            yield ("columns", place, "thresholds"), "takes numbers only"
+    for place, paint in enumerate(panel.paint):
+        try:
+            re.compile(paint.series)
+        except re.error as error:
+            yield ("paint", place, "series"), f"is no regular expression: {error}"

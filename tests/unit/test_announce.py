@@ -1,0 +1,32 @@
+"""Deploys reach Loki as the application is put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monitor.bootstrap import build
+from monitor.domain.records import DeployRecord
+from monitor.services.deploy.parts import Event
+from tests.support.ports import free_port
+
+
+def test_a_deploy_is_announced_and_what_goes_wrong_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BGMON_STATE_DIR", str(tmp_path / "state"))
+    file = tmp_path / "bgmon.yml"
+    loki = f"http://127.0.0.1:{free_port()}"
+    file.write_text(f"project: shop\nservices: {{core: {{image: x}}}}\nlogs: {{source: loki, url: '{loki}'}}\n")
+    told: list[Event] = []
+    announce = build(str(file))._announcer(told.append)
+    announce(DeployRecord("d1", "core", "deploy", "x", "v1", "me", 1.0, 2.0, "deployed"))
+    assert [(event.event, event.service) for event in told] == [("warning", "core")]
+    assert f"Loki at {loki} was not told of the deploy" in told[0].text
+
+
+def test_without_loki_and_grafana_nobody_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "bgmon.yml"
+    file.write_text("project: shop\nservices: {core: {image: x}}\n")
+    assert build(str(file)).annotations.announce(DeployRecord("d1", "core", "deploy", "x", "v1", "me", 1.0)) == []
