@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from monitor import __version__
+from monitor.adapters.http.outgoing import headers, tls
 from monitor.ports.peers import Peer
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,8 @@ class HttpPeers:
     def look(self, peer: Peer) -> str:
         import httpx  # noqa: PLC0415 - only hosts with peers pay for it
 
-        _quiet()
         try:
-            answer = httpx.get(f"{peer.url}/healthz", timeout=self._deadline, headers=_headers(None))
+            answer = httpx.get(f"{peer.url}/healthz", timeout=self._deadline, verify=tls(), headers=headers())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return str(error) or type(error).__name__
         return "" if answer.status_code == _OK else f"answered {answer.status_code}"
@@ -35,9 +34,10 @@ class HttpPeers:
     def report(self, witness: Peer) -> Mapping[str, bool]:
         import httpx  # noqa: PLC0415
 
-        _quiet()
         try:
-            answer = httpx.get(f"{witness.url}/api/v1/peers", timeout=self._deadline, headers=_headers(witness.token))
+            answer = httpx.get(
+                f"{witness.url}/api/v1/peers", timeout=self._deadline, verify=tls(), headers=headers(witness.token)
+            )
             peers = answer.json()["peers"] if answer.status_code == _OK else []
             return {peer["name"]: peer["up"] for peer in peers if isinstance(peer["up"], bool)}
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
@@ -56,22 +56,13 @@ class Heartbeat:
         """Ping once; a failure is logged when it begins, without the URL."""
         import httpx  # noqa: PLC0415
 
-        _quiet()
         try:
-            answer = httpx.get(self._url, timeout=self._deadline, headers=_headers(None), follow_redirects=True)
+            answer = httpx.get(
+                self._url, timeout=self._deadline, verify=tls(), headers=headers(), follow_redirects=True
+            )
             problem = f"answered {answer.status_code}" if answer.status_code >= _FAILED else ""
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             problem = str(error) or type(error).__name__
         if problem and self._well:
             log.warning("watch.heartbeat: %s", problem)
         self._well = not problem
-
-
-def _headers(token: str | None) -> dict[str, str]:
-    headers = {"User-Agent": f"bgmon/{__version__}"}
-    return {**headers, "Authorization": f"Bearer {token}"} if token is not None else headers
-
-
-def _quiet() -> None:
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -41,6 +43,10 @@ class Host:
         self.watched = Watched(folder / "state" / project, project, docker_host)
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / "daemon.log"
+        self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.systemd.bind(str(folder / "notify"))
+        self.systemd.setblocking(False)
+        self.notes: list[str] = []
 
     def configure(self, image: str, chat: Chat) -> None:
         service = {"image": image, "health": HEALTH, "heal": NO_ROLLBACK}
@@ -55,6 +61,7 @@ class Host:
 
     def start(self) -> None:
         environ = {**os.environ, "BGMON_STATE_DIR": str(self.folder / "state"), "BGMON_HOST": "vps1"}
+        environ["NOTIFY_SOCKET"] = str(self.folder / "notify")
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "monitor", "watch"]
             self.process = subprocess.Popen(command, cwd=self.folder, env=environ, stderr=log)
@@ -65,7 +72,15 @@ class Host:
     def close(self) -> None:
         if self.process is not None:
             self.stop(signal.SIGKILL)
+        self.systemd.close()
         self.watched.close()
+
+    def noted(self, text: str) -> bool:
+        """Whether systemd was told."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.notes += self.systemd.recv(4096).decode().splitlines()
+        return any(note.startswith(text) for note in self.notes)
 
     def get(self, path: str) -> str:
         try:
@@ -121,7 +136,11 @@ def test_a_death_is_healed_told_shown_and_counted(host: Host, chat: Chat) -> Non
     text = host.get("/metrics").encode()
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+    assert host.noted("READY=1")
+    wait_until(lambda: host.noted("WATCHDOG=1"), what="a sign of life")
+    assert host.noted("STATUS=1 of 1 services healthy")
     assert host.stop() == 0
+    assert host.noted("STOPPING=1")
     assert "Traceback" not in host.log.read_text()
 
 

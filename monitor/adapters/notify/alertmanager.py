@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 
+from monitor.adapters.http.outgoing import headers, tls
 from monitor.domain.alerts import Alert
 from monitor.errors import NotifyError
 
@@ -37,7 +38,7 @@ class Alertmanager:
         if not documents:
             return
         try:
-            answer = httpx.post(self._url, json=documents, timeout=deadline)
+            answer = httpx.post(self._url, json=documents, timeout=deadline, verify=tls(), headers=headers())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotifyError(f"Alertmanager: {str(error) or type(error).__name__}") from None
         if answer.status_code != _OK:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import functools
-import logging
-import ssl
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from monitor import __version__
+from monitor.adapters.http.outgoing import headers, tls
 from monitor.adapters.notify.mask import channel_id, masked, scheme_of
 from monitor.adapters.notify.messages import Messages
 from monitor.domain.alerts import Line
@@ -96,7 +93,7 @@ class WebhookChannel:
 
     def prepare(self) -> None:
         """Load the HTTP library and the trusted certificates: a third of a second."""
-        _tls()
+        tls()
 
     def send(self, outgoing: Outgoing, *, deadline: float) -> None:
         """One POST, redirects not followed; `deadline` bounds it all, a trickled answer included."""
@@ -105,13 +102,12 @@ class WebhookChannel:
     async def _send(self, payload: dict[str, Any], key: str, deadline: float) -> None:
         import httpx  # noqa: PLC0415
 
-        _quiet()
-        headers = {"Idempotency-Key": key, "User-Agent": f"bgmon/{__version__}"}
+        sent = {**headers(), "Idempotency-Key": key}
         try:
             async with (
                 asyncio.timeout(deadline),
-                httpx.AsyncClient(timeout=deadline, verify=_tls()) as client,
-                client.stream("POST", self._target, json=payload, headers=headers) as response,
+                httpx.AsyncClient(timeout=deadline, verify=tls()) as client,
+                client.stream("POST", self._target, json=payload, headers=sent) as response,
             ):
                 await _check(response)
         except TimeoutError:
@@ -203,19 +199,5 @@ def _retry_after(status: int, headers: Mapping[str, str], body: bytes) -> float 
     return None
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """One for all: making it takes 40 ms."""
-    import httpx  # noqa: PLC0415
-
-    return httpx.create_ssl_context()
-
-
 def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
-
-
-def _quiet() -> None:
-    """Keep URLs out of the log: httpx writes each one there, and here they are secrets."""
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
