@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from monitor.config.schema import Config
+from monitor.config.describe import described_schema
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 HEAD = """\
@@ -29,7 +29,7 @@ the environment and fails when it is unset; `$${` is a literal `${`. Booleans fo
 
 
 def render() -> str:
-    schema = Config.model_json_schema()
+    schema = described_schema()
     definitions: dict[str, Any] = schema["$defs"]
     sections: list[tuple[str, dict[str, Any]]] = [("The top level", schema)]
     parts = [HEAD]

@@ -15,6 +15,7 @@ from monitor.domain.spec import HealthPolicy
 
 FAST_FOR: Final = 10.0  # seconds of quick polling; most services are up by then
 FAST: Final = 0.05
+CONFIRM: Final = 0.02  # after a good answer, the ones that must follow it are asked for at once
 _KEPT_ANSWERS: Final = 5
 
 Verdict = Literal["wait", "pass", "fail"]
@@ -48,7 +49,8 @@ def observe(gate: Gate, container: Container | None, answer: Answer | None, now:
 
 def pause(gate: Gate, now: float) -> float:
     """Seconds until the next look: quick at first, then the policy's interval, never past the deadline."""
-    wait = FAST if now - gate.began < FAST_FOR else gate.policy.interval
+    fast = CONFIRM if gate.streak else FAST
+    wait = fast if now - gate.began < FAST_FOR else gate.policy.interval
     return max(0.0, min(wait, gate.began + gate.policy.start - now))
 
 

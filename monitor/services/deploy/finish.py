@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
@@ -51,9 +52,11 @@ def finish(
     timings["drain"] = clock.monotonic() - started
     note("retire", {})
     started = clock.monotonic()
-    if blue is not None:
-        discard(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
-    board.persist()
+    with ThreadPoolExecutor(max_workers=1) as side:
+        written = side.submit(board.persist)
+        if blue is not None:
+            discard(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
+        written.result()
     timings["stop"] = clock.monotonic() - started
     timings["total"] = clock.monotonic() - began
     release = green.release(container.id, clock.now())

@@ -16,11 +16,11 @@ _MIN_DISK: Final = 256 * 1024**2
 
 
 def preflight(parts: Parts, spec: ServiceSpec, color: Color, active: Release | None) -> EngineInfo:
-    """Check the engine, the disk, the hooks, green's name and the proxy; start a proxy that does not run.
+    """Check the engine, the disk, the hooks and green's name.
 
     Raises:
-        EngineUnreachable, ProxyUnreachable: one of them does not answer, and could not be started.
-        EngineError, Conflict, HookFailed, ProxyError: what must be mended first.
+        EngineUnreachable: it does not answer.
+        EngineError, Conflict, HookFailed: what must be mended first.
     """
     info = parts.engine.info()
     _disk(parts, info)
@@ -28,8 +28,6 @@ def preflight(parts: Parts, spec: ServiceSpec, color: Color, active: Release | N
     if problems:
         raise HookFailed("\n".join(problems))
     _free_name(parts, spec.name, color, active)
-    if spec.proxied:
-        ready_proxy(parts)
     return info
 
 
@@ -64,7 +62,11 @@ def _free_name(parts: Parts, service: str, color: Color, active: Release | None)
 
 
 def ready_proxy(parts: Parts) -> None:
-    """Have the proxy run with this project's services in it."""
+    """Have the proxy run with this project's services in it; one that does not run is started.
+
+    Raises:
+        ProxyUnreachable, ProxyError: it could not be started, or refuses its configuration.
+    """
     try:
         running = parts.proxy.status().running
     except ProxyUnreachable:

@@ -22,7 +22,7 @@ from monitor.services.deploy.green import Green, answer_to_name, introduce, make
 from monitor.services.deploy.images import fetch
 from monitor.services.deploy.judge import Judge, blue_baseline
 from monitor.services.deploy.parts import Order, Parts
-from monitor.services.deploy.preflight import preflight
+from monitor.services.deploy.preflight import preflight, ready_proxy
 from monitor.services.deploy.recover import recover_service
 from monitor.services.deploy.switchboard import Switchboard
 from monitor.services.deploy.undo import undo
@@ -74,8 +74,13 @@ class Swap:
         green: Green | None = None
         try:
             self._hook("pre-deploy", None, blue)
-            green = self._pull(color)
-            green, container = self._start(green, secrets)
+            with ThreadPoolExecutor(max_workers=1) as side:
+                # While the engine pulls and starts, the proxy is looked after: neither needs the other yet.
+                proxy_ready = side.submit(ready_proxy, parts) if self._spec.proxied else None
+                green = self._pull(color)
+                green, container = self._start(green, secrets)
+                if proxy_ready is not None:
+                    proxy_ready.result()
             self._prove(green, container, blue, secrets)
         except BaseException as error:
             self._failed(error, green, blue)
