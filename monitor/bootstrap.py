@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.domain.spec import ServiceSpec
     from monitor.ports.annotations import Annotations
     from monitor.ports.logs import LogSource
-    from monitor.ports.notify import Channel
+    from monitor.ports.notify import AlertSink, Channel
     from monitor.ports.proxy import Proxy
     from monitor.ports.requests import RequestStats
     from monitor.ports.series import SeriesSource
@@ -167,7 +167,6 @@ class App:
     def alerting(self) -> Alerting:
         """Alerts: start it, fire into `alerting.manager`, stop it."""
         from monitor.adapters.clock import SystemClock  # noqa: PLC0415
-        from monitor.adapters.notify import make_sink  # noqa: PLC0415
         from monitor.adapters.state.steadfast import SteadfastAlertStore  # noqa: PLC0415
         from monitor.services.alerting.runner import Alerting  # noqa: PLC0415
 
@@ -175,7 +174,7 @@ class App:
         return Alerting(
             SteadfastAlertStore(self.alert_store),
             self._channels(),
-            make_sink(section, project=self.project, host=self.host),
+            self._sink(),
             self._alert_policy(),
             SystemClock(),
             locks=self.locks,
@@ -185,12 +184,19 @@ class App:
     def reload_alerting(self) -> None:
         """Take channels and policy out of `config` again. Raises UsageError when notify.templates is no folder."""
         self.__dict__.pop("messages", None)
-        self.alerting.reconfigure(self._channels(), self._alert_policy(), deadline=self.config.notify.deadline)
+        self.alerting.reconfigure(
+            self._channels(), self._sink(), self._alert_policy(), deadline=self.config.notify.deadline
+        )
 
     def _channels(self) -> list[Channel]:
         from monitor.adapters.notify import make_channels  # noqa: PLC0415
 
         return make_channels(self.config.notify, self.messages, project=self.project, host=self.host)
+
+    def _sink(self) -> AlertSink | None:
+        from monitor.adapters.notify import make_sink  # noqa: PLC0415
+
+        return make_sink(self.config.notify, project=self.project, host=self.host)
 
     def _alert_policy(self) -> AlertPolicy:
         from monitor.domain.alerts import AlertPolicy  # noqa: PLC0415

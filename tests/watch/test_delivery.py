@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from monitor.adapters.clock import SystemClock
-from monitor.adapters.fakes.notify import FakeChannel, MemoryAlertStore
+from monitor.adapters.fakes.notify import FakeChannel, FakeSink, MemoryAlertStore
 from monitor.adapters.http.outgoing import tls
 from monitor.adapters.locks import FileLocks
 from monitor.adapters.notify.messages import Messages
@@ -453,6 +453,8 @@ def test_a_new_configuration_keeps_what_waits(tmp_path: Path, chat: Chat) -> Non
     alerting.start()
     alerting.manager.fire(CORE, SystemClock().now())
     wait_until(store.errors, what="the first try")
-    alerting.reconfigure([webhook(chat.url)], AlertPolicy(group=0), deadline=5.0)
+    sink = FakeSink()
+    alerting.reconfigure([webhook(chat.url)], sink, AlertPolicy(group=0), deadline=5.0)
     wait_until(lambda: chat.received, what="the message on the new channel")
+    wait_until(lambda: sink.alerts, what="the alert at the new Alertmanager")
     alerting.stop()

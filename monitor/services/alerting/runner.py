@@ -47,7 +47,7 @@ class Alerting:
         self._clock = clock
         self._deadline = deadline
         self._delivery = Delivery(store, self.manager, clock, locks)
-        self._pusher = None if sink is None else Pusher(store, sink, clock, deadline=deadline)
+        self._pusher = self._make_pusher(sink)
 
     def start(self) -> None:
         """Begin to tell; what an earlier process left comes first. Raises StateError."""
@@ -56,12 +56,14 @@ class Alerting:
         if self._pusher is not None:
             self._pusher.start()
 
-    def reconfigure(self, channels: Sequence[Channel], policy: AlertPolicy, *, deadline: float) -> None:
-        """Go on with other channels and another policy; what waits is kept. Blocks until a try under way has ended."""
-        self._delivery.stop(deadline + 1.0)
+    def reconfigure(
+        self, channels: Sequence[Channel], sink: AlertSink | None, policy: AlertPolicy, *, deadline: float
+    ) -> None:
+        """Go on with another configuration; what waits is kept. Blocks until a try under way has ended."""
+        self.stop(max(self._deadline, deadline) + 1.0)
         self.channels, self._policy, self._deadline = tuple(channels), policy, deadline
-        self._adopt()
-        self._delivery.start(self.channels, deadline=deadline)
+        self._pusher = self._make_pusher(sink)
+        self.start()
 
     def drain(self, seconds: float = 30.0) -> int:
         """For a process that does not stay: tell all that waits now; how many messages are left for later."""
@@ -75,6 +77,9 @@ class Alerting:
         self._delivery.stop(timeout)
         if self._pusher is not None:
             self._pusher.stop(timeout)
+
+    def _make_pusher(self, sink: AlertSink | None) -> Pusher | None:
+        return None if sink is None else Pusher(self.store, sink, self._clock, deadline=self._deadline)
 
     def _adopt(self) -> None:
         lost = self.manager.reconfigure(self.channels, self._policy, self._clock.now())
