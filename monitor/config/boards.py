@@ -96,6 +96,10 @@ def _panel_problems(panel: Panel) -> Iterator[tuple[Path, str]]:
         for key, text in (("expr", query.expr), ("legend", query.legend)):
             for unknown in unknown_placeholders(text):
                 yield ("queries", place, key), f"%{{{unknown}}} is unknown; known: {', '.join(PLACEHOLDERS)}"
+    yield from _color_problems(panel)
+
+
+def _color_problems(panel: Panel) -> Iterator[tuple[Path, str]]:
     for place, step in enumerate(panel.thresholds):
         if isinstance(step.value, str) and (
             step.value not in _SHARES or not any(query.each for query in panel.queries)
