@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.adapters.chores import ScheduledChores
 from monitor.adapters.clock import SystemClock
+from monitor.adapters.http.selfcheck import loopback
 from monitor.adapters.state.db import Database
 from monitor.adapters.systemd import Systemd
 from monitor.bootstrap_logs import LogWatch
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SELFCHECK_SECONDS: Final = 2.0
 STRAIN_EVERY: Final = 30.0
 
 
@@ -140,7 +138,7 @@ def make_daemon(app: App) -> Daemon:
             settings=settings(app.config),
             events=app.engine,
             make_prober=_prober,
-            selfcheck=lambda: _selfcheck(app),
+            selfcheck=loopback,
             alerting=app.alerting,
             chores=ScheduledChores(),
             manager=Systemd(),
@@ -195,28 +193,3 @@ def _stamp(app: App) -> object:
     except OSError:
         return None
     return facts.st_mtime_ns, facts.st_size, facts.st_ino
-
-
-async def _selfcheck(app: App) -> str:
-    """A connection over our own loopback, and a word with the engine; empty when both are had."""
-
-    async def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"1")
-        writer.close()
-
-    try:
-        async with asyncio.timeout(SELFCHECK_SECONDS):
-            server = await asyncio.start_server(take, "127.0.0.1", 0)
-            async with server:
-                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
-                await reader.readexactly(1)
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
-    except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
-        return f"a connection over loopback failed: {error or 'no answer'}"
-    try:
-        await asyncio.wait_for(asyncio.to_thread(app.engine.info), SELFCHECK_SECONDS)
-    except (TimeoutError, BgmonError) as error:
-        return f"the engine does not answer: {error or 'too slow'}"
-    return ""

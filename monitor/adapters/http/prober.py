@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from monitor.domain.probing import Answer
 from monitor.domain.spec import HealthPolicy
@@ -20,12 +21,17 @@ class AiohttpProber:
 
     No connection is kept: a service that accepts no new ones would look healthy for as long as an old one lives. No
     name is cached either, so that a changed DNS record is seen by the next probe.
+
+    Args:
+        resolver: looks names up; None asks the system's own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, resolver: AbstractResolver | None = None) -> None:
         # It is our own container on loopback, whose certificate cannot name 127.0.0.1.
         insecure = ssl._create_unverified_context()  # noqa: S323, SLF001
-        connector = aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False, ssl=insecure)
+        connector = aiohttp.TCPConnector(
+            limit=0, force_close=True, use_dns_cache=False, ssl=insecure, resolver=resolver
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

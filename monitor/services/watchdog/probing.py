@@ -1,8 +1,8 @@
 """Probes every service at its own moment of each interval, and tells when enough answers agree.
 
 A service's phase is hashed from its name, so that hundreds of them spread evenly and in the same way in every run.
-A probe that was slow only because this process was slow counts for nothing, and many that fail at once are believed
-only after this host's own loopback and engine were looked at.
+A probe that was slow only because this process was slow counts for nothing, and no service is called down before this
+host was seen to reach itself.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ from monitor.services.watchdog.observer import Target
 BUCKET: Final = 900.0  # seconds of one slice of the 24 h bars
 _TICK: Final = 0.2
 _LATE: Final = 0.5
-_MANY: Final = 5
-_MANY_SHARE: Final = 0.2
-_TOGETHER: Final = 15.0
+_CHECK_KEPT: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -76,7 +74,8 @@ class Probing:
         self._flying: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._buckets: dict[tuple[str, float], list[float]] = {}
-        self._fell: dict[str, float] = {}
+        self._checked = -math.inf
+        self._wrong = ""
         self._offline = ""
         self._stalled = -math.inf
         self.last: dict[str, Last] = {}
@@ -131,7 +130,6 @@ class Probing:
         for service in self._known.keys() - targets.keys():
             self._tallies.pop(service, None)
             self.last.pop(service, None)
-            self._fell.pop(service, None)
         if self._known.keys() - targets.keys():
             self._queue = [entry for entry in self._queue if entry[1] in targets]
         heapq.heapify(self._queue)
@@ -184,10 +182,8 @@ class Probing:
         detail = f"{missing} ({describe(answer)})" if missing and answer.status else missing
         after = count(tally, detail, target.policy, now)
         fell = after.verdict is not tally.verdict and after.verdict is not None and not after.verdict.ok
-        if fell:
-            self._fell[service] = time.monotonic()
-            if await self._our_own_fault():
-                after = Tally(life=target.life, good=False, streak=0, verdict=tally.verdict)
+        if fell and await self._our_own_fault():
+            after = Tally(life=target.life, good=False, streak=0, verdict=tally.verdict)
         if self._tallies.get(service) is not tally and fell:
             return  # another answer came in while this host looked at itself
         self._tallies[service] = after
@@ -195,16 +191,14 @@ class Probing:
             self._on_verdict(service)
 
     async def _our_own_fault(self) -> bool:
-        """Whether so many fell at once that this host was looked at, and found wanting."""
-        recently = time.monotonic() - _TOGETHER
-        self._fell = {name: at for name, at in self._fell.items() if at >= recently}
-        if len(self._fell) < max(_MANY, _MANY_SHARE * len(self._known)):
-            return False
-        wrong = await self._selfcheck()
-        if wrong != self._offline:
-            self._offline = wrong
-            self._on_offline(wrong)
-        return bool(wrong)
+        """Whether this host cannot even reach itself. Looked at before any service is called down; kept for a second."""
+        if time.monotonic() - self._checked > _CHECK_KEPT:
+            self._wrong = await self._selfcheck()
+            self._checked = time.monotonic()
+        if self._wrong and not self._offline:
+            self._offline = self._wrong
+            self._on_offline(self._wrong)
+        return bool(self._wrong)
 
     def _slice(self, service: str, answer: Answer, *, bad: bool, now: float) -> None:
         entry = self._buckets.setdefault((service, now // BUCKET * BUCKET), [0, 0, 0.0])

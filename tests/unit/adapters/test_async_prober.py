@@ -1,0 +1,194 @@
+"""The daemon's probe against servers with every bad habit, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from monitor.adapters.http.prober import MAX_BODY, AiohttpProber
+from monitor.adapters.http.selfcheck import loopback
+from monitor.domain.probing import Answer
+from monitor.domain.spec import HealthPolicy
+
+Habit = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+POLICY = HealthPolicy(timeout=0.3)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def run(story: Coroutine[Any, Any, Answer]) -> Answer:
+    return asyncio.run(story)
+
+
+async def probe(habit: Habit, policy: HealthPolicy = POLICY, path: str = "/health") -> Answer:
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await habit(reader, writer)
+        except ConnectionError:
+            pass  # the probe had enough
+        finally:
+            writer.close()
+            ended.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    prober = AiohttpProber()
+    try:
+        answer = await prober.probe(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}", policy)
+        await asyncio.wait_for(ended.wait(), 10)  # the connection does not outlive its probe
+    finally:
+        await prober.close()
+        server.close()
+        await server.wait_closed()
+    return answer
+
+
+async def _head(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+def test_a_good_answer_and_what_was_asked() -> None:
+    asked: list[bytes] = []
+
+    async def habit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await _head(reader))
+        writer.write(OK)
+        await writer.drain()
+
+    answer = run(probe(habit, HealthPolicy(headers={"Host": "core.example.com"})))
+    assert (answer.status, answer.body, answer.error) == (200, "ok", "")
+    assert asked[0].startswith(b"GET /health HTTP/1.1\r\n")
+    assert b"Host: core.example.com" in asked[0]
+    assert b"User-Agent: bgmon" in asked[0]
+
+
+async def _silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    del writer
+    await reader.read()  # until the probe hangs up
+
+
+async def _trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await _head(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while not reader.at_eof():
+        writer.write(b".")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("habit", [_silence, _trickle])
+def test_the_time_out_is_for_the_whole_answer(habit: Habit) -> None:
+    answer = run(probe(habit))
+    assert (answer.status, answer.error) == (0, "no answer within 0.3 s")
+    assert answer.seconds < 5
+
+
+def test_a_body_of_ten_megabytes_is_cut() -> None:
+    async def habit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n")
+        for _ in range(1000):
+            writer.write(b"x" * 10_000)
+            await writer.drain()
+
+    answer = run(probe(habit, HealthPolicy(timeout=10)))
+    assert answer.status == 200
+    assert len(answer.body) == MAX_BODY
+
+
+def test_a_redirect_to_itself_is_not_followed() -> None:
+    asked: list[bytes] = []
+
+    async def habit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await _head(reader))
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: /health\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    answer = run(probe(habit))
+    assert answer.status == 302
+    assert dict(answer.headers)["location"] == "/health"
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (b"", "connection closed before the answer was complete"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "connection closed before the answer was complete"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "no HTTP answer"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", "no HTTP answer"),
+    ],
+)
+def test_what_is_no_answer_is_said_in_words(sent: bytes, error: str) -> None:
+    async def habit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _head(reader)
+        writer.write(sent)
+        await writer.drain()
+
+    answer = run(probe(habit))
+    assert answer.status == 0
+    assert error in answer.error
+
+
+def test_nobody_listens() -> None:
+    async def story() -> Answer:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            prober = AiohttpProber()
+            try:
+                return await prober.probe(f"http://127.0.0.1:{unused.getsockname()[1]}/", POLICY)
+            finally:
+                await prober.close()
+
+    assert run(story()).error == "connection refused"
+
+
+class Names(AbstractResolver):
+    """A private DNS whose record changes at each look; None is a name that is not known."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self._answers = list(answers)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        address = self._answers.pop(0)
+        if address is None:
+            raise OSError(None, "Name or service not known")
+        return [ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)]
+
+    async def close(self) -> None: ...
+
+
+def test_a_name_is_looked_up_for_every_probe() -> None:
+    async def story() -> list[Answer]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await _head(reader)
+            writer.write(OK)
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.2", 0)
+        port = server.sockets[0].getsockname()[1]
+        prober = AiohttpProber(Names("127.0.0.1", "127.0.0.2", None, "127.0.0.2"))
+        try:
+            return [await prober.probe(f"http://core.internal:{port}/", POLICY) for _ in range(4)]
+        finally:
+            await prober.close()
+            server.close()
+            await server.wait_closed()
+
+    first, second, third, fourth = asyncio.run(story())
+    assert first.error == "connection refused"
+    assert second.status == 200
+    assert third.error == "the name core.internal cannot be looked up"
+    assert fourth.status == 200
+
+
+def test_this_host_reaches_itself() -> None:
+    assert asyncio.run(loopback()) == ""
