@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from monitor.config.contacts import contacts
 from monitor.config.generate import MuteSection
+from monitor.config.logcompile import log_rule
 from monitor.config.schema import Config
 from monitor.config.service import ServiceSection
 from monitor.domain.requests import DEFAULT_BUCKETS
@@ -55,6 +56,7 @@ def _service(name: str, section: ServiceSection) -> SiteService:
         probed=section.port is not None and section.health.mode in ("auto", "http"),
         memory_limit=section.limits.memory is not None,
         cpu_limit=section.limits.cpus is not None,
+        log=log_rule(section),
     )
 
 

@@ -83,23 +83,31 @@ def queries(rule: LogRule, selector: Selector, range_ms: int, bounds: Iterable[f
     streams = selector.text()
     window = f"[{range_text(range_ms)}]"
     shape = rule.shape
-    head = _regexps(shape) if isinstance(shape, TextShape) else ""
-    counts = (
-        f"sum by (service, code) (count_over_time({streams}{head} | label_format code={quote(_code(rule))}"
-        f" | drop __error__, __error_details__ {window}))"
-    )
+    counts = f"sum by (service, code) (count_over_time({streams}{coded(rule)} {window}))"
     if not shape.duration:
         return Queries(counts, "", "")
     le = quote(_le(rule, sorted(rule.buckets if bounds is None else bounds)))
     histogram = (
-        f"sum by (service, le) (count_over_time({streams}{head} | label_format le={le}"
+        f"sum by (service, le) (count_over_time({streams}{_head(rule)} | label_format le={le}"
         f' | drop __error__, __error_details__ | le!="" {window}))'
     )
-    durations = (
-        f"sum by (service) (sum_over_time({streams}{head} | label_format took={quote(_took(rule))}"
-        f' | drop __error__, __error_details__ | took!="" | unwrap took | __error__="" {window}))'
-    )
+    durations = f"sum by (service) (sum_over_time({streams}{timed(rule)} {window}))"
     return Queries(counts, histogram, durations)
+
+
+def coded(rule: LogRule) -> str:
+    """The pipeline that gives each line its `code`: a status, `health` or `unparsed`."""
+    return f"{_head(rule)} | label_format code={quote(_code(rule))} | drop __error__, __error_details__"
+
+
+def timed(rule: LogRule) -> str:
+    """The pipeline that unwraps durations: in the unit of the log, of Go durations in seconds."""
+    stage = f"{_head(rule)} | label_format took={quote(_took(rule))} | drop __error__, __error_details__"
+    return f'{stage} | took!="" | unwrap took | __error__=""'
+
+
+def _head(rule: LogRule) -> str:
+    return _regexps(rule.shape) if isinstance(rule.shape, TextShape) else ""
 
 
 def range_text(milliseconds: int) -> str:

@@ -6,18 +6,19 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from monitor.domain import names
 from monitor.domain.conditions import Severity
+from monitor.render import logforms
 from monitor.render.site import Site
 from monitor.render.yamltext import duration
 
 Compare = Literal[">", "<"]
 RECORD_EVERY: Final = 30.0  # seconds between two evaluations; the guard of SLO rules counts on it
 _PLACEHOLDER: Final = re.compile(r"%\{([^{}]*)\}")
-PLACEHOLDERS: Final = ("access", "metrics", "own", "project")
+PLACEHOLDERS: Final = (*logforms.PLACEHOLDERS, "metrics", "own", "project")
 MAX_UID: Final = 40
 _UID_HASH: Final = 8
 
@@ -68,7 +69,8 @@ class Catalogue:
 
 def rules_for(site: Site, catalogue: Catalogue) -> tuple[Rule, ...]:
     """All rules of this site, with its selectors put in, in the order of groups and names."""
-    made = [_expanded(rule, site) for rule in catalogue.rules]
+    forms = logforms.log_forms(site)
+    made = [_expanded(rule, site, forms) for rule in catalogue.rules]
     if any(service.objectives for service in site.services):
         made += [_burn_rule(burn, site) for burn in catalogue.burn_rates]
     return tuple(sorted(made, key=lambda rule: (rule.group, rule.name)))
@@ -116,20 +118,17 @@ def alternatives(values: Sequence[str]) -> str:
     return "|".join(value.replace(".", "[.]") for value in sorted(values))
 
 
-def _expanded(rule: Rule, site: Site) -> Rule:
+def _expanded(rule: Rule, site: Site, forms: Sequence[dict[str, str]]) -> Rule:
     promql = _filled(rule.promql, site) if rule.promql else None
-    logql = _filled(rule.logql, site) if rule.logql else None
-    return Rule(
-        rule.name, rule.group, rule.severity, promql, logql, rule.no_logql, rule.compare, rule.threshold, rule.for_,
-        rule.summary, rule.description, rule.runbook, rule.no_data,
-    )  # fmt: skip
+    logql = logforms.united(_filled(rule.logql, site), forms) if rule.logql else None
+    why = "" if logql else rule.no_logql or "No service's requests are counted from a log."
+    return replace(rule, promql=promql, logql=logql, no_logql=why)
 
 
 def _filled(query: str, site: Site) -> str:
     project = quoted(site.project)
     selectors = {
         "metrics": f'job="{names.SCRAPE_JOB}", project={project}',
-        "access": f'project={project}, kind="{names.KIND_ACCESS}", service=~".+", service!="proxy"',
         "own": f'project={project}, service="{names.SERVICE_BGMON}"',
         "project": f"project={project}",
     }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from monitor.domain.conditions import Severity
+from monitor.domain.logrules import LogRule
 
 Kind = Literal["slack", "discord", "teams", "telegram", "email", "webhook"]
+_BY_PROXY: Final = LogRule()
 Notifier = Literal["grafana", "alertmanager", "none"]
 
 
@@ -30,6 +32,8 @@ class SiteService:
     probed: bool = True
     memory_limit: bool = True
     cpu_limit: bool = True
+    log: LogRule | None = _BY_PROXY
+    """How its requests are read out of a log; None where nobody counts them."""
 
 
 @dataclass(frozen=True, slots=True)

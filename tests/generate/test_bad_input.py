@@ -166,7 +166,7 @@ MISTAKES = {
     "a misspelt placeholder": (
         spoilt("promql: up", 'promql: "up{%{metrix}}"'),
         2,
-        r"%\{metrix\} stands for nothing; known: access, metrics",
+        r"%\{metrix\} stands for nothing; known: durations, lines",
     ),
     "a template of one engine": (
         spoilt("summary: s", 'summary: "{{ range .Alerts }}"'),

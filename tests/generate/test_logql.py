@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from monitor.render.everything import Rendered, render_all
+from monitor.render.logforms import log_forms
 from tests.support.boards import strange_site
-from tests.support.generated import ROOT, full_site, shipped, shop
+from tests.support.generated import ROOT, full_site, shipped, shop, site_from
 
 pytestmark = pytest.mark.tools
 
@@ -52,11 +53,43 @@ def _filled(query: str) -> str:
     return query
 
 
+FORMATS = """\
+project: p.q
+services:
+  a.b: {image: x, port: 1, logs: {source: app, format: json, status: '["http.status"]', duration: took.ms, unit: ms}, health: {path: /h"i`}}
+  b: {image: x, port: 1, logs: {source: app, format: logfmt, unit: duration}}
+  c: {image: x, port: 1, logs: {source: app, format: nginx}}
+  d: {image: x, port: 1, logs: {source: app, format: caddy}}
+  e: {image: x, logs: {source: app, format: regex, regex: '(?P<status>[0-9]+) (?P<duration>[0-9.]+) (?P<path>.*)'}}
+  f: {image: x, port: 1, logs: {source: "off"}}
+  g: {image: x, port: 1}
+"""
+
+
+def test_each_way_of_logging_has_its_form_and_each_service_is_in_one(tmp_path: Path) -> None:
+    forms = log_forms(site_from(FORMATS, tmp_path))
+    lines = [form["lines"] for form in forms]
+    assert lines[0] == r'{project="p.q", kind="access", service=~".+", service!~`proxy|a\.b|b|c|d|e|f`}'
+    assert lines[1:] == [f'{{project="p.q", kind="app", service="{name}"}}' for name in ("a.b", "b", "c", "d", "e")]
+    assert [form["per_second"] for form in forms] == ["1000000", "1000", "1", "1", "1", "1"]
+    assert "unwrap duration_seconds(took)" in forms[2]["durations"]
+    assert '| json code="status"' in forms[4]["requests"]
+    assert "| regexp " in forms[3]["requests"]
+
+
+def test_rules_on_requests_leave_loki_where_nobody_counts_any(tmp_path: Path) -> None:
+    rendered = render_all(site_from("project: p\nservices: {a: {image: x}}\n", tmp_path), shipped())
+    text = rendered.files["loki/rules/fake/bgmon.yaml"]
+    assert "HighErrorRatio: No service's requests are counted from a log." in text
+    assert "alert: HighErrorRatio" not in text
+
+
 def test_the_grammar_accepts_every_generated_query(tmp_path: Path) -> None:
     for name, rendered in (
         ("shop", shop()),
         ("full", render_all(full_site(tmp_path / "full"), shipped())),
         ("strange", render_all(strange_site(), shipped())),
+        ("formats", render_all(site_from(FORMATS, tmp_path / "formats"), shipped())),
     ):
         queries = all_logql(rendered)
         assert {"HighErrorRatio", "HighLatency", "NoTraffic", "DeployFailed", "promtail/promtail.yaml"} <= {
