@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import time
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +32,6 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.domain.alerts import AlertPolicy
     from monitor.domain.boards import Catalogue as BoardCatalogue
     from monitor.domain.logrules import LogRule
-    from monitor.domain.records import DeployRecord
     from monitor.domain.routes import ServiceRoute
     from monitor.domain.spec import ServiceSpec
     from monitor.ports.annotations import Annotations
@@ -362,44 +360,11 @@ class App:
 
         return LogRequestStats(lambda: self.log_source, self.log_rules)
 
-    def parts(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False) -> Parts:
-        """Everything that deploys are made of; `emit` is told what happens."""
-        from monitor.adapters.clock import SystemClock  # noqa: PLC0415
-        from monitor.adapters.hooks import HookFolder  # noqa: PLC0415
-        from monitor.adapters.host import LocalHost  # noqa: PLC0415
-        from monitor.adapters.locks import who  # noqa: PLC0415
-        from monitor.adapters.probe import HttpProber  # noqa: PLC0415
-        from monitor.services.deploy.parts import Parts  # noqa: PLC0415
+    def parts(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False, chat: bool = True) -> Parts:
+        """Everything that deploys are made of; `emit` is told what happens, and with `chat` people are."""
+        from monitor.bootstrap_deploy import make_parts  # noqa: PLC0415
 
-        return Parts(
-            project=self.project,
-            engine=self.engine,
-            proxy=self.proxy,
-            store=self.store,
-            locks=self.locks,
-            secrets=self.secrets,
-            hooks=HookFolder(self.folder / ".bgmon" / "hooks", self.folder),
-            host=LocalHost(),
-            prober=HttpProber(),
-            clock=SystemClock(),
-            port_range=self.config.proxy.ports,
-            routes=self.routes,
-            who=who(),
-            emit=emit,
-            cancelled=cancelled,
-            stats=self.request_stats,
-            announce=self._announcer(emit),
-        )
-
-    def _announcer(self, emit: Emit) -> Callable[[DeployRecord], None]:
-        """Puts a mark for a deploy on the boards; what goes wrong is a warning."""
-        from monitor.services.deploy.parts import Event  # noqa: PLC0415
-
-        def announce(record: DeployRecord) -> None:
-            for problem in self.annotations.announce(record):
-                emit(Event("warning", record.service, time.time(), problem))
-
-        return announce
+        return make_parts(self, emit, cancelled=cancelled, chat=chat)
 
 
 def build(config_file: str | None, *, verbose: int = 0) -> App:

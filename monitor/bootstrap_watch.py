@@ -65,7 +65,7 @@ def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> Watc
         memory=app.watch_store,
         locks=app.locks,
         secrets=app.secrets,
-        deployer=DeployService(app.parts(_tell, cancelled=cancelled)),
+        deployer=DeployService(app.parts(_tell, cancelled=cancelled, chat=False)),
         alerts=alerts,
         totals=app.totals,
         clock=SystemClock(),

@@ -21,6 +21,7 @@ ConditionKind = Literal[
     "heal-failed",
     "deploy-failed",
     "rolled-back",
+    "deployed",
     "log-source",
     "state",
     "test",  # `bgmon notify test`
