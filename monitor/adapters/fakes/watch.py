@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -31,6 +32,7 @@ class FakeWatchStore:
         self._watches: dict[str, Watch] = {}
         self._incidents: dict[int, IncidentView] = {}
         self._current: dict[str, int] = {}
+        self._numbers = itertools.count(1)
         self._restarts: list[tuple[str, float]] = []
         self._last_event: int | None = None
         self._buckets: dict[str, dict[float, tuple[int, int, float]]] = {}
@@ -48,7 +50,7 @@ class FakeWatchStore:
 
     def open_incident(self, service: str, kind: ConditionKind, cause: str, at: float, detail: str = "") -> int:
         if service not in self._current:
-            number = len(self._incidents) + 1
+            number = next(self._numbers)
             self._incidents[number] = IncidentView(number, service, kind, at, None, cause, detail)
             self._current[service] = number
         return self._current[service]

@@ -191,7 +191,7 @@ class Probing:
             self._on_verdict(service)
 
     async def _our_own_fault(self) -> bool:
-        """Whether this host cannot even reach itself. Looked at before any service is called down; kept for a second."""
+        """Whether this host cannot even reach itself: looked at before a service is called down, kept for a second."""
         if time.monotonic() - self._checked > _CHECK_KEPT:
             self._wrong = await self._selfcheck()
             self._checked = time.monotonic()

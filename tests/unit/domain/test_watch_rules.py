@@ -1,0 +1,250 @@
+"""The small rules the watchdog is made of: the table of moves, backoff, wishes, causes, tallies, masks."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.domain import backoff, causes, mask, tally
+from monitor.domain.containers import Container, EngineEvent
+from monitor.domain.intent import Intent, Span, explains, intent_of, merged
+from monitor.domain.requests import RequestWindow
+from monitor.domain.spec import BakePolicy, DeployPolicy, HealthPolicy, ServiceSpec
+from monitor.domain.watch import STATES, TABLE, TRIGGERS, IllegalMove, Watch, move, settled
+from monitor.services.watchdog.orphans import strangers
+from monitor.services.watchdog.strain import strain
+
+
+@pytest.mark.parametrize("module", [backoff, causes, mask, tally])
+def test_the_examples_in_the_documentation_hold(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+# -- the table --
+
+
+def test_every_state_has_a_row_and_every_move_leads_to_a_state() -> None:
+    assert set(TABLE) == set(STATES)
+    for row in TABLE.values():
+        assert set(row) <= set(TRIGGERS)
+        assert set(row.values()) <= set(STATES)
+
+
+def test_a_deploy_is_entered_from_everywhere_and_left_only_when_its_lock_is_free() -> None:
+    assert all(TABLE[state]["locked"] == "deploying" for state in STATES)
+    assert set(TABLE["deploying"]) == {"locked", "unlocked"}
+
+
+def test_a_person_can_stop_it_in_every_state_but_during_a_deploy() -> None:
+    assert all(TABLE[state].get("stopped") == "stopped" for state in STATES if state != "deploying")
+
+
+def test_quarantine_is_never_left_by_failing_or_passing() -> None:
+    assert not {"passed", "failed", "died", "looped", "spent"} & set(TABLE["quarantined"])
+
+
+def test_every_move_that_the_table_does_not_hold_is_refused() -> None:
+    for state, trigger in itertools.product(STATES, TRIGGERS):
+        if trigger not in TABLE[state]:
+            with pytest.raises(IllegalMove, match=f"{state} cannot be {trigger}"):
+                move(state, trigger)
+
+
+@given(st.lists(st.sampled_from(TRIGGERS), max_size=30))
+def test_any_sequence_of_triggers_ends_in_a_state_or_is_refused(triggers: list[str]) -> None:
+    state = "unknown"
+    for trigger in triggers:
+        try:
+            state = move(state, trigger)  # type: ignore[arg-type]
+        except IllegalMove:
+            continue
+        assert state in STATES
+
+
+# -- time --
+
+
+def test_a_clock_set_back_leaves_no_time_in_the_future() -> None:
+    watch = Watch("core", since=5000.0, exits=(4990.0,), restarts=(4995.0,), not_before=5040.0, retry_at=5600.0)
+    after = settled(watch, 1000.0)
+    assert (after.since, after.exits, after.restarts) == (1000.0, (1000.0,), (1000.0,))
+    assert (after.not_before, after.retry_at) == (1040.0, 1600.0)
+
+
+def test_a_clock_that_goes_on_changes_nothing() -> None:
+    watch = Watch("core", since=5000.0, restarts=(4995.0,), not_before=5040.0)
+    assert settled(watch, 5000.5) is watch
+
+
+@given(st.integers(0, 10_000))
+def test_waits_grow_and_are_bounded(attempts: int) -> None:
+    assert backoff.delay(attempts) <= backoff.delay(attempts + 1) <= backoff.LONGEST
+
+
+def test_times_out_of_the_window_and_in_the_future() -> None:
+    assert backoff.within((0.0, 50.0, 200.0), 100.0, 120.0) == (50.0, 120.0)
+
+
+# -- wishes --
+
+
+def event(action: str, at: float, signal: str = "", container: str = "c1") -> EngineEvent:
+    return EngineEvent(action, container, "shop-core-blue", {}, at, round(at * 1e9), None, signal)
+
+
+@pytest.mark.parametrize(
+    ("seen", "wish"),
+    [
+        (event("kill", 10, "15"), Intent(10, certain=False)),
+        (event("kill", 10, "9"), Intent(10, certain=False)),
+        (event("kill", 10, "SIGTERM"), Intent(10, certain=False)),
+        (event("kill", 10, "1"), None),
+        (event("kill", 10, "SIGHUP"), None),
+        (event("kill", 10, "28"), None),
+        (event("stop", 10), Intent(10, certain=True)),
+        (event("die", 10), None),
+        (event("start", 10), None),
+    ],
+)
+def test_what_an_event_says_of_a_wish(seen: EngineEvent, wish: Intent | None) -> None:
+    assert intent_of(seen, ()) == wish
+
+
+@pytest.mark.parametrize(
+    ("span", "ours"),
+    [
+        (Span("c1", 5.0), True),
+        (Span("c1", 5.0, 9.9), True),
+        (Span("c1", 5.0, 9.0), False),
+        (Span("c1", 11.0), False),
+        (Span("c2", 5.0), False),
+    ],
+)
+def test_what_bgmon_did_itself_is_nobodys_wish(span: Span, ours: bool) -> None:
+    assert (intent_of(event("stop", 10.0), [span]) is None) is ours
+
+
+def test_the_certain_wish_counts_and_the_later_one_among_equals() -> None:
+    kill, stop, later = Intent(1, certain=False), Intent(2, certain=True), Intent(3, certain=False)
+    assert merged(kill, stop) == merged(stop, later) == stop
+    assert merged(kill, later) == later
+    assert merged(None, kill) == kill
+
+
+@pytest.mark.parametrize(("died", "explained"), [(9.0, True), (10.5, True), (69.0, True), (71.0, False), (7.0, False)])
+def test_a_wish_explains_a_death_near_it(died: float, explained: bool) -> None:
+    assert explains(Intent(10.0, certain=False), died) is explained
+
+
+# -- causes and masks --
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ({"code": 139, "ran": 3.0}, "killed by SIGSEGV (exit code 139) after 3 s"),
+        ({"code": 143}, "killed by SIGTERM (exit code 143)"),
+        ({"code": 0, "ran": 7200.0}, "exited with code 0 after 2 h"),
+        ({"code": 127}, "could not start: its command was not found (exit code 127)"),
+        ({"code": 137, "oom": True}, "out of memory (exit code 137)"),
+        ({"code": 128, "error": "port is already allocated"}, "could not start: port is already allocated"),
+        ({"code": -1, "ran": 90061.0}, "ended while nobody watched after 1 d 1 h"),
+        ({"code": 200}, "exited with code 200"),
+    ],
+)
+def test_how_it_ended_in_words(words: dict[str, object], text: str) -> None:
+    code = words.pop("code")
+    assert causes.exit_words(code, **words) == text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("password: hunter22", "password: [masked]"),
+        ('{"api_key": "abcdef123"}', '{"api_key": "[masked]"}'),
+        ("GET /?token=abcdef123&page=2", "GET /?token=[masked]&page=2"),
+        ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer [masked]"),
+        ("postgres://bob:s3cret@db/shop", "postgres://bob:[masked]@db/shop"),
+        ("key AKIAIOSFODNN7EXAMPLE used", "key [masked] used"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "AWS_SECRET_ACCESS_KEY=[masked]"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
+            "-----BEGIN RSA PRIVATE KEY-----[masked]",
+        ),
+        ("the token bucket is empty", "the token bucket is empty"),
+        ("listening on http://127.0.0.1:3000/health", "listening on http://127.0.0.1:3000/health"),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(text: str, masked: str) -> None:
+    assert mask.mask(text) == masked
+
+
+@given(st.text(min_size=mask.SHORTEST, max_size=40).filter(lambda text: text.strip() and text not in mask.MASK))
+def test_no_known_secret_is_ever_shown(secret: str) -> None:
+    shown = mask.mask(f"before {secret} after {secret}{secret}", [secret])
+    assert secret not in shown.replace(mask.MASK, "\0")
+
+
+def test_secrets_within_secrets_leave_nothing_readable() -> None:
+    assert mask.mask("x abcdefgh y", ["abcd", "abcdefgh"]) == "x [masked] y"
+
+
+# -- verdicts --
+
+
+def test_a_verdict_needs_enough_answers_in_a_row_and_is_made_once() -> None:
+    policy = HealthPolicy(successes=2, failures=3)
+    one = tally.Tally("life")
+    seen = []
+    for now, shortfall in enumerate(["", "", "", "x", "x", "", "x", "x", "x", "x", "", ""]):
+        one = tally.count(one, shortfall, policy, float(now))
+        seen.append((one.verdict.ok, one.verdict.at) if one.verdict else None)
+    assert seen == [None, *[(True, 1.0)] * 7, (False, 8.0), (False, 8.0), (False, 8.0), (True, 11.0)]
+
+
+@pytest.mark.parametrize(
+    ("health", "verdict"), [("healthy", True), ("unhealthy", False), ("starting", None), (None, None)]
+)
+def test_docker_s_own_health_check_is_a_verdict(health: str | None, verdict: bool | None) -> None:
+    container = Container("c1", "n", "i", "i", {}, "running", health=health, started_at=0.0)  # type: ignore[arg-type]
+    found = tally.by_engine(container, HealthPolicy(mode="docker"), 10.0)
+    assert (found.ok if found else None) is verdict
+
+
+# -- degraded, and strangers --
+
+
+def window(good: int, bad: int, slow: int = 0) -> RequestWindow:
+    total = good + bad
+    return RequestWindow(
+        codes={"200": good, "500": bad}, buckets={"0.1": total - slow, "1.0": total, "+Inf": total}, duration_sum=1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("bake", "seen", "text"),
+    [
+        (BakePolicy(), window(100, 0), ""),
+        (BakePolicy(), window(10, 5), ""),
+        (BakePolicy(), window(90, 10), "10.0% of 100 requests in 5 min failed (limit 5.0%)"),
+        (BakePolicy(max_error_rate=0.2), window(90, 10), ""),
+        (BakePolicy(max_p95=0.1), window(100, 0, slow=50), "95 % of requests take up to 0.9 s (limit 0.1 s)"),
+    ],
+)
+def test_when_a_service_counts_as_degraded(bake: BakePolicy, seen: RequestWindow, text: str) -> None:
+    assert strain(ServiceSpec("core", "core", deploy=DeployPolicy(bake=bake)), seen) == text
+
+
+def test_containers_that_no_release_knows() -> None:
+    def one(ref: str, service: str, kind: str = "app") -> Container:
+        labels = {"bgmon.service": service, "bgmon.kind": kind}
+        return Container(ref, f"name-{ref}", "image", "i", labels, "running")
+
+    found = strangers(
+        [one("a", "core"), one("b", "core"), one("c", "busy"), one("d", "proxy", "access")], ["a"], ["busy"]
+    )
+    assert found == {"b": "name-b (image, running) says it is core"}
