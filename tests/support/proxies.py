@@ -24,7 +24,7 @@ class ProxyWorld:
     def __init__(self, run: str, folder: Path, project: str, image: str, free_port: Callable[[], int]) -> None:
         self.run, self.folder, self.project, self.image = run, folder, project, image
         self.port = free_port()
-        self.section: dict[str, Any] = {"run": run, "image": image, "listen": (f"127.0.0.1:{self.port}",)}
+        self.section: dict[str, Any] = {"run": run, "image": image or "none", "listen": (f"127.0.0.1:{self.port}",)}
         self.driver = self.make()
 
     def make(self, **changes: Any) -> Any:
@@ -53,7 +53,7 @@ class ProxyWorld:
     def log_text(self) -> bytes:
         if self.run == "process":
             return (self.folder / "proxy" / "access.log").read_bytes()
-        client = docker.DockerClient()
+        client = docker.from_env()
         try:
             output: bytes = client.containers.get(f"{self.project}-proxy").logs(stdout=True, stderr=False)
             return output

@@ -33,6 +33,8 @@ class Upstream:
         return self
 
     def stop(self) -> None:
+        if not self._thread.is_alive():
+            return
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(10)
 
@@ -95,7 +97,7 @@ class Upstream:
             writer.write(b"56789")
             await writer.drain()
             return True
-        status = int(path.rpartition("/")[2]) if path.startswith("/status/") else 200
+        status = int(path.partition("?")[0].rpartition("/")[2]) if path.startswith("/status/") else 200
         body = f"{self.name} {method} {path}".encode()
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode())
         if method != "HEAD":

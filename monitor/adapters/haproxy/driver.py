@@ -149,7 +149,7 @@ class HAProxy:
         self._admin.tell(*commands)
         for pid in self._old_workers():
             with suppress(ProxyUnreachable):  # it ended by itself meanwhile
-                self._master.ask(f"@!{pid} shutdown sessions server {service}/{color}")
+                self._cut(f"@!{pid}", service, color)
 
     def counters(self, service: str) -> Mapping[Color, SlotCounters]:
         rows = self._stat(service)
@@ -157,6 +157,12 @@ class HAProxy:
 
     def maintenance(self, service: str, on: bool) -> None:  # noqa: FBT001 - it is the value itself
         self._admin.tell(f"set map {MAINTENANCE_MAP} {service} {int(on)}")
+
+    def _cut(self, worker: str, service: str, color: Color) -> None:
+        """End an old worker's sessions one by one: its servers no longer take commands."""
+        for line in self._master.ask(f"{worker} show sess").splitlines():
+            if f" be={service} " in line and f" srv={color} " in line:
+                self._master.ask(f"{worker} shutdown session {line.partition(':')[0]}")
 
     def _away(self, service: str, color: Color) -> list[str]:
         """Drain a slot; one that is out of the way already stays in maint."""

@@ -1,0 +1,114 @@
+"""The crash cushion: a container that dies and comes back is a slow moment, not a failed request."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import docker
+import pytest
+
+from monitor.domain.names import LABEL_PROJECT
+from monitor.domain.routes import Slot
+from tests.support.hammer import Hammer
+from tests.support.proxies import ProxyWorld, route
+from tests.support.upstream import Upstream
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.proxy, pytest.mark.engine]
+
+# Half a second to boot, in which Docker's userland proxy already accepts connections.
+_SERVER = "echo hello > /tmp/index.html; sleep 0.5; exec httpd -f -p 3000 -h /tmp"
+
+
+@pytest.fixture
+def container(
+    docker_client: docker.DockerClient, project: str, busybox_image: str, free_port: Callable[[], int]
+) -> Iterator[tuple[Any, int]]:
+    port = free_port()
+    made = docker_client.containers.run(
+        busybox_image,
+        ["sh", "-c", _SERVER],
+        name=f"{project}-core-blue",
+        labels={LABEL_PROJECT: project},
+        ports={"3000/tcp": ("127.0.0.1", port)},
+        restart_policy={"Name": "always"},
+        init=True,
+        detach=True,
+    )
+    yield made, port
+    made.remove(force=True)
+
+
+def kill(container: Any) -> None:
+    """As a crash does it, so that the restart policy brings it back."""
+    container.reload()
+    before = container.attrs["RestartCount"]
+    with contextlib.suppress(docker.errors.APIError):
+        container.exec_run(["sh", "-c", "kill -9 $(pidof httpd)"])
+
+    def restarted() -> bool:
+        container.reload()
+        return container.attrs["RestartCount"] > before
+
+    wait_until(restarted, what="the restart")
+
+
+def test_a_killed_container_is_a_slow_moment(world: ProxyWorld, container: tuple[Any, int]) -> None:
+    """While it is down, nothing fails: what breaks is at most what was under way when it died, for each client once."""
+    made, port = container
+    world.driver.boot([route(blue=Slot(port, "v1", "ready"))])
+    wait_until(lambda: world.get("/index.html")[0] == 200)
+    kills, clients = 2, 8
+    with Hammer(world.port, clients=clients, methods=("GET", "GET", "GET", "POST"), path="/index.html") as hammer:
+        for _ in range(kills):
+            kill(made)
+            wait_until(lambda: world.get("/index.html")[0] == 200)
+            hammer.more(60)
+    assert hammer.failures.pop("POST 501") > 20  # busybox's answer to a POST is an answer
+    reads = sum(count for failure, count in hammer.failures.items() if failure.startswith("GET"))
+    assert reads <= kills * clients // 2
+    assert hammer.good["GET"] > 80
+
+
+def test_what_waits_for_a_dead_slot_goes_to_the_one_switched_to(world: ProxyWorld, servers: list[Upstream]) -> None:
+    """A request that is parked, a write included, is answered by the other color as soon as that has the traffic."""
+    old, new = servers
+    world.driver.boot([route(blue=Slot(old.port, "v1", "ready"))])
+    old.stop()
+    answers: list[tuple[int, str]] = []
+    waiting = threading.Thread(target=lambda: answers.append(world.get(method="POST")))
+    waiting.start()
+    assert world.driver.slots("core")["blue"].state == "ready"
+    world.driver.stage("core", "green", new.port, "v2")
+    world.driver.switch("core", "green")
+    waiting.join(20)
+    assert answers == [(200, "new POST /")]
+
+
+def test_a_slot_that_stays_dead_shows_the_page_after_the_tries(world: ProxyWorld, servers: list[Upstream]) -> None:
+    world.make(retries=3, timeouts={"connect": "50ms"})
+    servers[0].stop()
+    world.driver.boot([route(blue=Slot(servers[0].port, "v1", "ready"))])
+    assert world.get()[0] == 503
+    assert world.log()[-1]["status"] == 503
+
+
+def test_a_service_that_only_answers_500_is_not_parked(world: ProxyWorld, servers: list[Upstream]) -> None:
+    """Errors of the service itself are the service's answers, also after ten in a row."""
+    world.driver.boot([route(blue=Slot(servers[0].port, "v1", "ready"))])
+    assert [world.get("/status/500")[0] for _ in range(60)] == [500] * 60
+    assert world.driver.counters("core")["blue"].requests == 60
+
+
+def test_writes_are_not_sent_twice(world: ProxyWorld, servers: list[Upstream]) -> None:
+    """A service that breaks off after it got a request: GET is tried again, POST is not."""
+    world.make(retries=2)
+    world.driver.boot([route(blue=Slot(servers[0].port, "v1", "ready"))])
+    assert world.get("/close", method="POST")[0] == 502
+    assert world.get("/close", method="GET")[0] == 502
+    methods = [method for method, _, _ in servers[0].seen]
+    assert methods.count("POST") == 1
+    assert methods.count("GET") == 3
