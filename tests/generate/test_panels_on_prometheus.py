@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from monitor.adapters.fakes.status import FakePeers, FakeStatus, sample, sample_peers
+from monitor.adapters.hostinfo import HostCollector
+from monitor.adapters.prometheus import Exposition, HistoryCollector, PeersCollector, StatusCollector
 from monitor.adapters.prometheus_api import PrometheusApi
+from monitor.adapters.prometheus_requests import FixedCollector
+from monitor.adapters.state.alerts import SqliteAlertStore
+from monitor.adapters.state.db import Database
+from monitor.adapters.state.deploys import SqliteDeployStore
+from monitor.adapters.state.totals import SqliteTotals
 from monitor.config.boards import load_boards
 from monitor.domain import names
 from monitor.domain.boards import Panel, Query
+from monitor.domain.logcounts import Counts
+from monitor.domain.logrules import LogRule
+from monitor.domain.records import DeployRecord, Release
 from monitor.domain.watch import STATES
 from monitor.errors import SourceError, SourceUnreachable
 from monitor.render.grafana.board import ready_boards
 from tests.support.boards import shop_site
 from tests.support.ports import free_port
 from tests.support.prometheus import prometheus
-from tests.support.sample_shop import Exporter
+from tests.support.sample_shop import Exporter, SampleShop
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.tools
@@ -60,6 +73,41 @@ def test_every_panel_has_data(api: PrometheusApi, name: str) -> None:
 
 def _values(api: PrometheusApi, panel: Panel, query: Query, now: float) -> list[float]:
     return [value for series in api.ask(panel, query, now - 60, now, 60) for value in series.values]
+
+
+def test_the_sample_has_the_labels_of_the_daemon(tmp_path: Path) -> None:
+    """Else panels might have data here that they never get."""
+    now = time.time()
+    database = Database(tmp_path / "state.db")
+    totals = SqliteTotals(database)
+    totals.add(names.METRIC_RESTARTS, ("core", "exited"))
+    totals.add(names.METRIC_EXITS, ("core", "oom"))
+    totals.add(names.METRIC_DEPLOYS, ("core", "deployed"))
+    deploys = SqliteDeployStore(database)
+    deploys.begin(DeployRecord("d1", "core", "deploy", "i", "v1", "me", now))
+    release = Release("d1", "core", "green", "v1", "i", "sha256:1", "sha256:2", None, "c1", "{}", now)
+    deploys.finish("d1", "deployed", at=now, timings={}, release=release)
+    rule = LogRule()
+    counts = Counts(codes={"200": 1}, buckets={"+Inf": 1})
+    real = Exposition(
+        [
+            StatusCollector(FakeStatus(sample(now))),
+            HistoryCollector(totals, deploys, SqliteAlertStore(database)),
+            PeersCollector(FakePeers(sample_peers(now))),
+            HostCollector(("/",)),
+            FixedCollector({"core": counts}, {"core": rule}),
+        ]
+    )
+    theirs = _labels(real.render().decode())
+    ours = _labels(SampleShop(now - 60, now).text())
+    assert len(set(theirs) & set(ours)) > 20
+    assert {name: labels for name, labels in ours.items() if name in theirs and theirs[name] != labels} == {}
+
+
+def _labels(text: str) -> dict[str, set[str]]:
+    """Label names by metric."""
+    found = re.findall(r"^(\w+)(?:\{(.*)\})? ", text, re.MULTILINE)
+    return {name: set(re.findall(r'(\w+)="', labels)) for name, labels in found}
 
 
 def test_the_boards_ask_for_every_metric_there_is() -> None:

@@ -132,8 +132,6 @@ class SampleShop:
     def _host(self, seconds: float, day: float, before_end: float) -> None:
         gigabyte = 1024**3
         for metric, value in (
-            (names.METRIC_LOG_SOURCE_UP, 1),
-            (names.METRIC_LOG_SOURCE_LAG, 3 + 2 * self.random.random()),
             (names.METRIC_ENGINE_UP, 1),
             (names.METRIC_PROXY_UP, 1),
             (names.METRIC_HOST_MEMORY_AVAILABLE, (4.4 - day) * gigabyte),
@@ -142,6 +140,8 @@ class SampleShop:
             ("process_resident_memory_bytes", 61e6 + 1e6 * self.random.random()),
         ):
             self.set(metric, value)
+        self.set(names.METRIC_LOG_SOURCE_UP, 1, source="docker")
+        self.set(names.METRIC_LOG_SOURCE_LAG, 3 + 2 * self.random.random(), source="docker")
         self.set(names.METRIC_PEER_UP, 1, peer="vps2")
         for severity in ("page", "ticket", "info"):
             self.set(names.METRIC_ALERTS_FIRING, 0, severity=severity)
@@ -153,9 +153,9 @@ class SampleShop:
         self.add(
             names.METRIC_ALERTS_SENT,
             float(self.trouble[0] - seconds <= before_end < self.trouble[0]) * 2,
-            result="sent",
+            result="delivered",
         )
-        self.add(names.METRIC_LOG_SOURCE_WARNINGS, 0)
+        self.add(names.METRIC_LOG_SOURCE_WARNINGS, 0, source="docker")
         self.add("process_cpu_seconds_total", 0.012 * seconds)
         self.set(names.METRIC_BUILD_INFO, 1, version="0.1.0")
 

@@ -100,3 +100,10 @@ def test_shipped_queries_use_only_metrics_that_the_daemon_has() -> None:
                 for query in panel.queries:
                     used = set(re.findall(r"\bbgmon_\w+", query.expr))
                     assert used <= known, f"{panel.title}: {used - known}"
+
+
+def test_the_example_in_the_documentation_is_a_board(write: Write) -> None:
+    page = (Path(__file__).parents[3] / "docs/dashboards.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    service = load_boards(write(example, "orders.yaml")).boards["service"]
+    assert service.rows[-1].title == "Orders"
