@@ -103,6 +103,8 @@ def test_every_channel_is_tried_and_its_answer_said_without_its_url(
     assert code == 0
     assert out == "ok      http://***\nok      ops\n"
     assert "alerts of shop on" in chat.received[0].body["text"]
+    urls = f'["{url}", {{url: "{url}/2", name: ops}}]'
+    (folder / "bgmon.yml").write_text(f"project: shop\n{SERVICES}notify: {{urls: {urls}}}\n")
     chat.answers = [Answer(403), Answer(200)]
     code, out, err = run(capsys, "notify", "test", "--json")
     document = json.loads(out)["channels"]
