@@ -90,7 +90,9 @@ class CountingEngine(FakeEngine):
 
 
 class Host:
-    def __init__(self, folder: Path, *, alerts: Alerts | None = None, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, *, alerts: Alerts | None = None, memory: FakeWatchStore | None = None, **settings: Any
+    ) -> None:
         self.clock = FakeClock()
         self.engine = CountingEngine(self.clock.now)
         self.acts: list[Act] = []
@@ -98,7 +100,7 @@ class Host:
         self.engine.build(IMAGE)
         self.database = Database(folder / "state.db")
         self.store = SqliteDeployStore(self.database)
-        self.memory = FakeWatchStore()
+        self.memory = memory or FakeWatchStore()
         self.totals = FakeTotals()
         self.alerts = FakeAlerts()
         self.deployer = Deployer(self)
