@@ -78,7 +78,8 @@ class Watcher:
 
 def pace(url: str) -> float:
     """Seconds each swap must last at least, so that all of them see enough requests."""
-    report = Wrk(url, seconds=2).wait()
+    with Wrk(url, seconds=2) as wrk:
+        report = wrk.wait()
     return REQUESTS * MARGIN / report.rate / SWAPS
 
 
@@ -103,13 +104,13 @@ def measure_bgmon() -> tuple[Report, list[float], list[float]]:
         url = f"http://127.0.0.1:{made.port}/"
         each = pace(url)
         watcher = Watcher(made.port)
-        wrk = Wrk(url)
         taken = []
-        for number in range(SWAPS):
-            began = time.monotonic()
-            taken.append(swap_by_bgmon(made, watcher, "v1" if number % 2 else "v2"))
-            time.sleep(max(0.0, each - (time.monotonic() - began)))
-        report = wrk.stop()
+        with Wrk(url) as wrk:
+            for number in range(SWAPS):
+                began = time.monotonic()
+                taken.append(swap_by_bgmon(made, watcher, "v1" if number % 2 else "v2"))
+                time.sleep(max(0.0, each - (time.monotonic() - began)))
+            report = wrk.stop()
         watcher.close()
     return report, [gate for gate, _ in taken], [switch for _, switch in taken]
 
@@ -177,18 +178,18 @@ def measure_caddy() -> tuple[Report, list[float]]:
             url = f"http://127.0.0.1:{listen}/"
             each = pace(url)
             watcher = Watcher(listen)
-            wrk = Wrk(url)
             taken = []
-            for number in range(SWAPS):
-                version = "v1" if number % 2 else "v2"
-                time.sleep(max(0.1, each))
-                watcher.start()
-                time.sleep(0.1)
-                began = time.time()
-                swap_by_caddy(admin, ports[version])
-                taken.append((watcher.wait(version) - began) * 1000)
-                watcher.stop()
-            report = wrk.stop()
+            with Wrk(url) as wrk:
+                for number in range(SWAPS):
+                    version = "v1" if number % 2 else "v2"
+                    time.sleep(max(0.1, each))
+                    watcher.start()
+                    time.sleep(0.1)
+                    began = time.time()
+                    swap_by_caddy(admin, ports[version])
+                    taken.append((watcher.wait(version) - began) * 1000)
+                    watcher.stop()
+                report = wrk.stop()
             watcher.close()
     return report, taken
 

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 # wrk's own report leaves counters out that are zero, and rounds; its script hook has them all.
 _REPORT = """
@@ -54,12 +55,20 @@ class Wrk:
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", "-s", str(self._script), url]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._script.unlink(missing_ok=True)
+
     def stop(self) -> Report:
         self._process.send_signal(signal.SIGINT)
         return self.wait()
 
     def wait(self) -> Report:
         output, _ = self._process.communicate(timeout=660)
-        self._script.unlink()
         line = next(line for line in output.splitlines() if line.startswith("RESULT "))
         return Report(**json.loads(line.removeprefix("RESULT ")))
