@@ -21,6 +21,7 @@ from tests.support.sample_shop import backfill  # noqa: E402
 END = 1_760_000_400.0  # any time will do, as long as it stays: pictures change only when boards do
 SHOTS = {"core": "core", "_overview": "overview", "_hosts": "hosts", "_deploys": "deploys", "_slo": "slo"}
 HOURS = 26.0
+TOP = 960  # what fits on a screen, for the README
 STEP = 30.0
 
 
@@ -31,6 +32,10 @@ async def shoot(pages: Path, folder: Path) -> None:
             await tab.open((pages / f"{page}.html").as_uri())
             await tab.screenshot(folder / f"board-{name}.png", whole=True)
             print(folder / f"board-{name}.png")
+        await tab.look(width=1440, height=TOP)
+        await tab.open((pages / "core.html").as_uri())
+        await tab.screenshot(folder / "board-core-top.png", whole=False)
+        print(folder / "board-core-top.png")
 
 
 def main() -> None:
