@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.adapters.state.totals import SqliteTotals
     from monitor.adapters.state.watch import SqliteWatchStore
     from monitor.config.schema import Config
-    from monitor.domain.alerts import AlertPolicy
+    from monitor.domain.alertbook import AlertPolicy
     from monitor.domain.boards import Catalogue as BoardCatalogue
     from monitor.domain.logrules import LogRule
     from monitor.domain.routes import ServiceRoute
@@ -197,7 +197,7 @@ class App:
         return make_sink(self.config.notify, project=self.project, host=self.host)
 
     def _alert_policy(self) -> AlertPolicy:
-        from monitor.domain.alerts import AlertPolicy  # noqa: PLC0415
+        from monitor.domain.alertbook import AlertPolicy  # noqa: PLC0415
 
         needs = {name: service.depends_on for name, service in self.config.services.items()}
         return AlertPolicy(group=self.config.notify.group, repeat=self.config.notify.repeat, needs=needs)

@@ -78,7 +78,7 @@ def _deadline(app: App) -> float:
 
 
 def _message(app: App) -> Outgoing:
-    from monitor.domain.alerts import Line, Message  # noqa: PLC0415
+    from monitor.domain.alertbook import Line, Message  # noqa: PLC0415
     from monitor.domain.conditions import Condition  # noqa: PLC0415
     from monitor.ports.notify import Outgoing  # noqa: PLC0415
 
@@ -89,7 +89,7 @@ def _message(app: App) -> Outgoing:
 
 def _push(app: App, outgoing: Outgoing) -> None:
     from monitor.adapters.notify import make_sink  # noqa: PLC0415
-    from monitor.domain.alerts import Alert  # noqa: PLC0415
+    from monitor.domain.alertbook import Alert  # noqa: PLC0415
 
     sink = make_sink(app.config.notify, project=app.project, host=app.host)
     assert sink is not None

@@ -17,7 +17,7 @@ from monitor.errors import UsageError
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
-    from monitor.domain.alerts import Silence
+    from monitor.domain.alertbook import Silence
 
 LONGEST: Final = 30 * 86400.0
 

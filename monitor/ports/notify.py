@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from monitor.domain.alerts import Alert, Book, Message, Silence
+from monitor.domain.alertbook import Alert, Book, Message, Silence
 from monitor.domain.conditions import Severity
 
 

@@ -13,7 +13,7 @@ from monitor.adapters.fakes.notify import FakeChannel, MemoryAlertStore
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.steadfast import SteadfastAlertStore
-from monitor.domain.alerts import AlertPolicy, Message
+from monitor.domain.alertbook import AlertPolicy, Message
 from monitor.domain.conditions import Condition
 from monitor.errors import NotifyError
 from monitor.ports.notify import AlertStore

@@ -20,7 +20,7 @@ from monitor.adapters.notify.apprise_channel import AppriseChannel
 from monitor.adapters.notify.messages import Messages, duration, shorten, tail
 from monitor.adapters.notify.webhook import WebhookChannel, native
 from monitor.config.notify import NotifySection
-from monitor.domain.alerts import AlertPolicy, Line, Message
+from monitor.domain.alertbook import AlertPolicy, Line, Message
 from monitor.domain.conditions import Condition
 from monitor.errors import NotifyError, UsageError
 from monitor.ports.notify import AlertSink, Outgoing

@@ -22,7 +22,7 @@ from monitor.adapters.notify.messages import Messages
 from monitor.adapters.notify.webhook import WebhookChannel
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
-from monitor.domain.alerts import AlertPolicy, Line, Message
+from monitor.domain.alertbook import AlertPolicy, Line, Message
 from monitor.domain.conditions import Condition
 from monitor.errors import NotifyError, StateError
 from monitor.ports.notify import AlertStore, Channel, Outgoing, Pending
@@ -296,7 +296,7 @@ from monitor.adapters.notify.messages import Messages
 from monitor.adapters.notify.webhook import WebhookChannel
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
-from monitor.domain.alerts import AlertPolicy
+from monitor.domain.alertbook import AlertPolicy
 from monitor.domain.conditions import Condition
 from monitor.services.alerting.runner import Alerting
 from pathlib import Path

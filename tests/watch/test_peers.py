@@ -15,7 +15,7 @@ from monitor.adapters.fakes.status import FakePeers, FakeStatus
 from monitor.adapters.peers_http import Heartbeat, HttpPeers
 from monitor.adapters.prometheus import Exposition
 from monitor.adapters.web.server import AiohttpServer, WebSettings
-from monitor.domain.alerts import AlertPolicy
+from monitor.domain.alertbook import AlertPolicy
 from monitor.domain.peers import PeerView, Report, judge, look
 from monitor.ports.peers import Peer
 from monitor.services.alerting.manager import AlertManager

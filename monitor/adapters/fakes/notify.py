@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from monitor.domain.alerts import Alert, Book, Silence
+from monitor.domain.alertbook import Alert, Book, Silence
 from monitor.domain.conditions import Severity
 from monitor.errors import NotifyError
 from monitor.ports.notify import Decided, Outgoing, Pending

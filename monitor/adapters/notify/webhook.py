@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from monitor.adapters.http.outgoing import headers, tls
 from monitor.adapters.notify.mask import channel_id, masked, scheme_of
 from monitor.adapters.notify.messages import Messages
-from monitor.domain.alerts import Line
+from monitor.domain.alertbook import Line
 from monitor.domain.conditions import Severity
 from monitor.errors import NotifyError
 from monitor.ports.notify import Outgoing

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from monitor.adapters.state.db import Database
-from monitor.domain.alerts import Alert, Book, Key, Message, Note, Silence
+from monitor.domain.alertbook import Alert, Book, Key, Message, Note, Silence
 from monitor.domain.conditions import Condition
 from monitor.domain.names import METRIC_ALERTS_SENT
 from monitor.ports.notify import Decided, Outgoing, Pending

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from monitor.adapters.state.alerts import SqliteAlertStore
-from monitor.domain.alerts import Alert, Book, Silence
+from monitor.domain.alertbook import Alert, Book, Silence
 from monitor.errors import StateError
 from monitor.ports.notify import Decided, Outgoing, Pending
 

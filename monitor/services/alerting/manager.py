@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from monitor.domain import alerts
-from monitor.domain.alerts import AlertPolicy, Book, Line, Message, Silence
+from monitor.domain.alertbook import GRAVITY, AlertPolicy, Book, Line, Message, Silence
 from monitor.domain.conditions import Condition, ConditionKind
 from monitor.ports.notify import AlertStore, Channel, Decided, Outgoing
 
@@ -57,7 +57,7 @@ class AlertManager:
     def firing(self) -> tuple[Condition, ...]:
         """What is wrong now, gravest first, what is hidden included."""
         open_now = [alert for alert in self._store.book().alerts.values() if alert.ended_at is None]
-        open_now.sort(key=lambda alert: (-alerts.GRAVITY[alert.condition.severity], alert.since))
+        open_now.sort(key=lambda alert: (-GRAVITY[alert.condition.severity], alert.since))
         return tuple(alert.condition for alert in open_now)
 
     def _change(

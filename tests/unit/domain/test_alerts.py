@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.domain import alerts
-from monitor.domain.alerts import AlertPolicy, Book, Line, Message, Silence
+from monitor.domain.alertbook import AlertPolicy, Book, Line, Message, Silence
 from monitor.domain.conditions import Condition
 
 CASES = [
