@@ -20,7 +20,8 @@ def test_a_deploy_is_announced_and_what_goes_wrong_is_a_warning(
     loki = f"http://127.0.0.1:{free_port()}"
     file.write_text(f"project: shop\nservices: {{core: {{image: x}}}}\nlogs: {{source: loki, url: '{loki}'}}\n")
     told: list[Event] = []
-    announce = build(str(file))._announcer(told.append)
+    announce = build(str(file)).parts(told.append).announce
+    assert announce is not None
     announce(DeployRecord("d1", "core", "deploy", "x", "v1", "me", 1.0, 2.0, "deployed"))
     assert [(event.event, event.service) for event in told] == [("warning", "core")]
     assert f"Loki at {loki} was not told of the deploy" in told[0].text
