@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.adapters.chores import ScheduledChores
 from monitor.adapters.clock import SystemClock
+from monitor.adapters.docker.engine import DockerEngine
 from monitor.adapters.http.selfcheck import loopback
 from monitor.adapters.state.db import Database
 from monitor.adapters.systemd import Systemd
@@ -18,6 +19,7 @@ from monitor.config.loader import load_file
 from monitor.domain.conditions import Condition
 from monitor.errors import BgmonError
 from monitor.ports.alerts import Alerts
+from monitor.render.haproxy import CONFIG
 from monitor.services.deploy.deployer import DeployService
 from monitor.services.deploy.parts import Event
 from monitor.services.watchdog.daemon import Daemon, DaemonParts
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from monitor.ports.watch import AsyncProber
 
 log = logging.getLogger(__name__)
+
+ENGINE_SECONDS: Final = 20.0
 
 STRAIN_EVERY: Final = 30.0
 
@@ -60,7 +64,7 @@ def settings(config: Config) -> WatchSettings:
 def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> WatchParts:
     return WatchParts(
         project=app.project,
-        engine=app.engine,
+        engine=DockerEngine(timeout=ENGINE_SECONDS),  # an engine that hangs must not hold the supervisor for a minute
         store=app.store,
         memory=app.watch_store,
         locks=app.locks,
@@ -172,7 +176,9 @@ def _proxy_watch(app: App, watch: WatchParts, stopped: Callable[[], bool]) -> Pr
             (release := watch.store.active(name)) is not None and release.port is not None
             for name in watch.store.services()
         ),
-        stopped=stopped,
+        # `bgmon proxy remove` takes its files away.
+        stopped=lambda: stopped() or not (app.state_dir / "proxy" / CONFIG).exists(),
+        locks=app.locks,
         alerts=watch.alerts,
         clock=watch.clock,
     )

@@ -251,13 +251,16 @@ def _quarantined(turn: Turn) -> None:
     container, verdict = facts.container, facts.verdict
     running = container is not None and container.state == "running"
     if running and verdict is not None and verdict.ok:
-        if now < verdict.at + HALF_OPEN_CALM:
-            turn.wake_at(verdict.at + HALF_OPEN_CALM)
+        good_since = min(verdict.at, now) if watch.good_since is None else watch.good_since
+        turn.remember(good_since=good_since)
+        if now < good_since + HALF_OPEN_CALM:
+            turn.wake_at(good_since + HALF_OPEN_CALM)
             return
         turn.move("retried", "healthy by itself")
         turn.remember(retry_at=None)
         _good(turn)
         return
+    turn.remember(good_since=None)
     retry_at = now if watch.retry_at is None else watch.retry_at
     if not facts.heal.enabled:
         return

@@ -208,3 +208,20 @@ def test_held_lock_keeps_the_daemon_away(watched: Watched, busybox_image: str) -
         assert container is not None
         assert not container.running
     watched.wait_state("core", "healthy")
+
+
+def test_docker_s_own_health_check_is_heeded(watched: Watched, shop_image: str, free_port: Callable[[], int]) -> None:
+    """Its image says how to check it, and it is asked nothing else."""
+    port = free_port()
+    image = shop_image.replace(":v1", ":healthcheck")
+    heal = {"rollback_window": "0s"}
+    watched.run("core", image, port=port, health={"start": "20s"}, deploy={"stop": "1s"}, heal=heal)
+    daemon = watched.watch()
+    watched.wait_state("core", "healthy")
+    before = time.time()
+    ask(port, "/hang")
+    wait_until(lambda: restarted(watched, "core", before), what="it was restarted", timeout=40)
+    watched.wait_state("core", "healthy")
+    assert daemon.probing is not None
+    assert daemon.probing.made == 0
+    assert "Docker's health check says unhealthy" in watched.memory.incidents()[0].cause

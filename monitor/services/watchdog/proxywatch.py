@@ -11,7 +11,9 @@ from monitor.errors import BgmonError, ProxyUnreachable
 from monitor.ports.alerts import Alerts
 from monitor.ports.clock import Clock
 from monitor.ports.deployer import Deployer
+from monitor.ports.deploys import Locks
 from monitor.ports.proxy import Proxy
+from monitor.services.deploy.switchboard import PROXY_LOCK
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ class ProxyWatch:
         deployer: makes its live state match the record.
         needed: whether any deployed service has its traffic carried by it.
         stopped: whether a person stopped it, so that it is left alone.
+        locks: the proxy's own, held by whoever boots, writes or removes it.
         alerts: whom to tell.
         clock: the time.
     """
@@ -37,6 +40,7 @@ class ProxyWatch:
         *,
         needed: Callable[[], bool],
         stopped: Callable[[], bool],
+        locks: Locks,
         alerts: Alerts,
         clock: Clock,
     ) -> None:
@@ -45,6 +49,7 @@ class ProxyWatch:
         self._deployer = deployer
         self._needed = needed
         self._stopped = stopped
+        self._locks = locks
         self._alerts = alerts
         self._clock = clock
         self._down = False
@@ -54,6 +59,8 @@ class ProxyWatch:
         if not self._needed():
             self.up = True
             return
+        if self._locks.held(PROXY_LOCK):
+            return  # somebody is at work on it
         why = self._why_down()
         self.up = not why
         if why:
@@ -79,7 +86,9 @@ class ProxyWatch:
         if stopped:
             return
         try:
-            self._proxy.boot(self._routes())
+            with self._locks.acquire(PROXY_LOCK, wait=0, purpose="starting the proxy again"):
+                if self._why_down():
+                    self._proxy.boot(self._routes())
         except BgmonError as error:
             log.warning("the proxy could not be started: %s", error)
             return
