@@ -26,10 +26,10 @@ from tests.support.wait import wait_until
 Kind = Literal["sleeps", "fails", "talks", "checked"]
 LINES = (b"one", b"two", b"three")
 _SCRIPTS: dict[Kind, str] = {
-    "sleeps": "exec sleep 600",
+    "sleeps": "echo up; exec sleep 600",
     "fails": "exit 3",
     "talks": "echo one; echo two; echo three; exec sleep 600",
-    "checked": "exec sleep 600",
+    "checked": "echo up; exec sleep 600",
 }
 
 
@@ -39,10 +39,10 @@ class FakeWorld:
     def __init__(self, port: int) -> None:
         self.now = 1_000_000.0
         self.fake = FakeEngine(lambda: self.now)
-        self.fake.build("sleeps:1")
+        self.fake.build("sleeps:1", Behaviour(output=(b"up",)))
         self.fake.build("fails:1", Behaviour(exit_after=0.1, exit_code=3))
         self.fake.build("talks:1", Behaviour(output=LINES))
-        self.fake.build("checked:1", Behaviour(healthy_after=1), healthcheck=True)
+        self.fake.build("checked:1", Behaviour(healthy_after=1, output=(b"up",)), healthcheck=True)
         self.fake.answers["/bin/sh", "-c", "echo inside; exit 7"] = (7, b"inside\n")
         self.engine: Engine = self.fake
         self.project = "p"
@@ -126,9 +126,9 @@ class RealWorld:
     def clean(self) -> None:
         self._real.close()
         remove_project(self._client, self.project)
-        for image in self._client.images.list():
-            if any(self.project in name for name in (*image.tags, *image.attrs["RepoDigests"])):
-                self._client.images.remove(image.id, force=True)
+        for image in self._client.api.images():
+            if any(self.project in name for name in (*(image["RepoTags"] or ()), *(image["RepoDigests"] or ()))):
+                self._client.api.remove_image(image["Id"], force=True)
 
 
 World = FakeWorld | RealWorld
@@ -165,9 +165,16 @@ def spec(world: World, service: str = "core", kind: Kind = "sleeps", **changes: 
 def started(world: World, service: str = "core", kind: Kind = "sleeps", **changes: Any) -> Container:
     made = world.engine.create(spec(world, service, kind, **changes))
     world.engine.start(made.id)
+    if kind != "fails":
+        ready(world, made.id)
     found = world.engine.inspect(made.id)
     assert found is not None
     return found
+
+
+def ready(world: World, ref: str) -> None:
+    """Wait for its first line: before, its init may not pass signals on yet."""
+    world.until(lambda: list(world.engine.logs(ref)))
 
 
 def seen(engine: Engine, ref: str) -> Container:
@@ -244,6 +251,7 @@ def test_kill_ends_it_with_137_and_a_dead_one_cannot_be_killed(world: World, eng
     with pytest.raises(Conflict):
         engine.kill(running.id)
     engine.start(running.id)
+    world.until(lambda: len(list(engine.logs(running.id))) == 2)
     engine.kill(running.id, "SIGTERM")
     world.until(lambda: seen(engine, running.id).state == "exited")
     assert seen(engine, running.id).exit_code == 143

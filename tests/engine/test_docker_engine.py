@@ -263,12 +263,13 @@ def test_the_kernel_and_the_engine_measure_alike(shell: Shell, engine: DockerEng
 
 
 def test_streams_outlast_the_time_out(shell: Shell, docker_host: str) -> None:
-    running = shell.run("sleep 0.9; echo late; exec sleep 600")
-    hasty = DockerEngine(docker_host, timeout=0.4)
+    hasty = DockerEngine(docker_host, timeout=2)
+    running = shell.run("sleep 2.5; echo late; exec sleep 600")
+    lines = hasty.logs(running.id, follow=True)
     events = hasty.events(since=None, labels={LABEL_PROJECT: shell.project})
-    assert next(hasty.logs(running.id, follow=True)) == b"late"
-    assert hasty.exec(running.id, ("/bin/sh", "-c", "sleep 0.6; echo done")) == (0, b"done\n")
-    hasty.kill(running.id)
+    assert hasty.exec(running.id, ("/bin/sh", "-c", "sleep 2.5; echo done")) == (0, b"done\n")
+    assert next(lines) == b"late"
+    shell.engine.kill(running.id)
     assert next(events).action == "kill"
     hasty.close()
 

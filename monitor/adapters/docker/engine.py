@@ -110,7 +110,7 @@ class DockerEngine:
             left = read.names_left(image, names)
             going = {*image.tags, *image.digests}.difference(left)
             users = [
-                one["Names"][0].lstrip("/")
+                (one["Names"] or [one["Id"][:12]])[0].lstrip("/")  # one that is being removed has no name left
                 for one in client.containers(all=True, filters={"ancestor": image.id})
                 if one["ImageID"] == image.id and (not left or one["Image"] in going)
             ]
