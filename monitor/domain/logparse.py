@@ -6,7 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import compress, repeat
+from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -14,8 +15,6 @@ import msgspec
 from monitor.domain.logcounts import Counts
 from monitor.domain.logrules import JsonShape, LogRule
 from monitor.domain.logvalues import duration_of, load_json, plain_path, scale, status_of
-
-_FEW: Final = 8  # lines; below, halving a block to find its odd line no longer pays
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class LineParser:
         self.scale = scale(rule.unit, rule.buckets)
         shape = rule.shape
         self._fields: Callable[[bytes], Mapping[str, object] | None]
-        self._block: Callable[[Sequence[bytes], Counts], bool]
+        self._block: Callable[[Sequence[bytes], Counts], None]
         if isinstance(shape, JsonShape):
             self._fields = _json_fields(shape)
             self._block = _JsonBlocks(self, shape).count
@@ -80,18 +79,8 @@ class LineParser:
 
     def count(self, lines: Sequence[bytes], into: Counts) -> None:
         """Many lines at once: the same as `read` one by one, several times as fast."""
-        if not lines:
-            return
-        if self._block(lines, into):
-            return
-        if len(lines) > _FEW:
-            middle = len(lines) // 2
-            self.count(lines[:middle], into)
-            self.count(lines[middle:], into)
-            return
-        for line in lines:
-            if not self._block((line,), into):
-                self.count_one(line, into)
+        if lines:
+            self._block(lines, into)
 
     def count_one(self, line: bytes, into: Counts) -> None:
         fields = self._fields(line)
@@ -129,19 +118,10 @@ class AccessParser:
 
     def __init__(self, rules: Mapping[str, LogRule]) -> None:
         self._parsers = {name: LineParser(rule) for name, rule in rules.items()}
-        self._decode = msgspec.json.Decoder(_row(JsonShape(("status",), ("duration_us",), ("path",)), service=True))
+        self._decoder = msgspec.json.Decoder(_row(JsonShape(("status",), ("duration_us",), ("path",)), service=True))
 
     def count(self, lines: Sequence[bytes], into: dict[str, Counts]) -> None:
-        rows = _rows(self._decode, lines)
-        if rows is None:
-            if len(lines) > _FEW:
-                middle = len(lines) // 2
-                self.count(lines[:middle], into)
-                self.count(lines[middle:], into)
-            else:
-                for line in lines:
-                    self._one(line, into)
-            return
+        rows, odd = decode_lines(self._decoder, lines)
         by_service: defaultdict[str, list[Any]] = defaultdict(list)
         for row in rows:
             by_service[row.service].append(row)
@@ -149,6 +129,8 @@ class AccessParser:
             parser = self._parsers.get(service)
             if parser is not None:
                 count_rows(parser, own, into.setdefault(service, Counts()), paths=True)
+        for line in odd:
+            self._one(line, into)
 
     def _one(self, line: bytes, into: dict[str, Counts]) -> None:
         fields = load_json(line)
@@ -158,30 +140,25 @@ class AccessParser:
 
 
 class _JsonBlocks:
-    """Decodes a whole block in one call, where every line is an object with fields of the usual types."""
+    """Counts many lines at once, where they are objects with fields of the usual types."""
 
     def __init__(self, parser: LineParser, shape: JsonShape) -> None:
         self._parser = parser
         type_ = None if parser.rule.unit == "duration" and shape.duration else _row(shape)
-        self._decode = msgspec.json.Decoder(type_) if type_ is not None else None
+        self._decoder = msgspec.json.Decoder(type_) if type_ is not None else None
         self._needles = tuple(path.encode() for path in parser.rule.ignore) if shape.path else ()
 
-    def count(self, lines: Sequence[bytes], into: Counts) -> bool:
-        """False, with nothing counted, when one of the lines needs a closer look."""
-        if self._decode is None:
-            return False
-        block = b"\n".join(lines)
-        rows = _rows(self._decode, lines, block)
-        if rows is None:
-            return False
-        # A path can only be one of a health check when its text stands in the block, or hides behind an escape.
-        paths = bool(self._needles) and (b"\\" in block or any(needle in block for needle in self._needles))
-        count_rows(self._parser, rows, into, paths=paths)
-        return True
+    def count(self, lines: Sequence[bytes], into: Counts) -> None:
+        odd = lines
+        if self._decoder is not None:
+            rows, odd = decode_lines(self._decoder, lines)
+            count_rows(self._parser, rows, into, paths=bool(self._needles))
+        for line in odd:
+            self._parser.count_one(line, into)
 
 
 def count_rows(parser: LineParser, rows: list[Any], into: Counts, *, paths: bool) -> None:
-    """Count decoded rows (`status`, `duration`, `path`)."""
+    """Count decoded rows (`status`, `duration`, `path`); `paths`: some may be health checks."""
     into.lines += len(rows)
     codes = Counter(map(_STATUS, rows))
     if not all(100 <= code < 600 for code in codes):  # noqa: PLR2004
@@ -190,61 +167,70 @@ def count_rows(parser: LineParser, rows: list[Any], into: Counts, *, paths: bool
         rows, codes = good, Counter(map(_STATUS, good))
     ignore = parser.rule.ignore
     if paths and ignore:
-        good = [
-            row
-            for row in rows
-            if row.path is None or not row.path.startswith(ignore) or plain_path(row.path) not in ignore
-        ]
-        if len(good) < len(rows):
+        maybe = list(map(str.startswith, map(_PATH, rows), repeat(ignore)))
+        if any(maybe):
+            kept = [not (may and plain_path(row.path) in ignore) for may, row in zip(maybe, rows, strict=True)]
+            good = list(compress(rows, kept))
             into.ignored += len(rows) - len(good)
             rows, codes = good, Counter(map(_STATUS, good))
     for code, count in codes.items():
         text = str(code)
         into.codes[text] = into.codes.get(text, 0) + count
-    durations = list(map(_DURATION, rows))
-    try:
-        parser.observe(durations, into)
-    except TypeError:  # some have none
-        parser.observe([duration for duration in durations if duration is not None], into)
+    parser.observe(list(map(_DURATION, rows)), into)
 
 
 _STATUS: Final = attrgetter("status")
 _DURATION: Final = attrgetter("duration")
+_PATH: Final = attrgetter("path")
+_FIRST: Final = itemgetter(0)
+_LAST: Final = itemgetter(-1)
+_BRACES: Final = ({ord("{")}, {ord("}")})
 
 
-def _rows(decoder: msgspec.json.Decoder[Any], lines: Sequence[bytes], block: bytes | None = None) -> list[Any] | None:
-    """One row for each line, or None.
+def decode_lines(decoder: msgspec.json.Decoder[Any], lines: Sequence[bytes]) -> tuple[list[Any], Sequence[bytes]]:
+    """A row for each line that has the decoder's form, and the lines that have not.
 
-    msgspec does not hold values to their lines; where every line begins with { and ends with }, none can span two, and
-    equal numbers mean one a line.
+    msgspec takes many lines in one call, but does not hold values to their lines. Where every line begins with { and
+    ends with }, no value can span two, and equal numbers mean one a line.
     """
-    if block is None:
-        block = b"\n".join(lines)
-    if block[:1] != b"{" or block[-1:] != b"}" or block.count(b"}\n{") != len(lines) - 1:
-        return None
     try:
-        rows = decoder.decode_lines(block)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return rows if len(rows) == len(lines) else None
+        if (set(map(_FIRST, lines)), set(map(_LAST, lines))) == _BRACES:
+            decoded = decoder.decode_lines(b"\n".join(lines))
+            if len(decoded) == len(lines):
+                return decoded, ()
+    except (IndexError, *_NOT_DECODED):
+        pass  # an empty line, or one that is no JSON: they are looked at one by one
+    rows: list[Any] = []
+    odd: list[bytes] = []
+    waiting = iter(lines)
+    while True:
+        try:
+            rows.extend(map(decoder.decode, waiting))
+        except _NOT_DECODED:
+            odd.append(lines[len(rows) + len(odd)])
+        else:
+            return rows, odd
+
+
+_NOT_DECODED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def _row(shape: JsonShape, *, service: bool = False) -> Any:
-    """A msgspec type for the shape's fields; None when one field lies inside of another, or they stand deeper."""
-    wanted = [("status", shape.status, int, -1)]
+    """A msgspec type for the shape's fields; None when they do not stand side by side in one object."""
+    wanted: list[tuple[str, tuple[str, ...], type, object]] = [("status", shape.status, int, -1)]
     if shape.duration:
-        wanted.append(("duration", shape.duration, float | None, None))  # type: ignore[arg-type]
+        wanted.append(("duration", shape.duration, float, -1.0))  # a negative duration is as good as none
     if shape.path:
-        wanted.append(("path", shape.path, str | None, None))  # type: ignore[arg-type]
+        wanted.append(("path", shape.path, str, ""))
     if service:
-        wanted.append(("service", ("service",), str, ""))  # type: ignore[arg-type]
+        wanted.append(("service", ("service",), str, ""))
     if any(len(names) != 1 for _, names, _, _ in wanted) or len({names for _, names, _, _ in wanted}) < len(wanted):
         return None
     namespace: dict[str, Any] = {}
     if not shape.duration:
-        namespace["duration"] = None
+        namespace["duration"] = -1.0
     if not shape.path:
-        namespace["path"] = None
+        namespace["path"] = ""
     return msgspec.defstruct(
         "Row",
         [(name, type_, default) for name, _, type_, default in wanted],

@@ -1,11 +1,12 @@
 """The Python form of rules for text: RE2, as in Loki, so that no line can make it slow.
 
-RE2's Python binding takes 4 to 6 microseconds a line. For the two usual formats, lines of the usual form are cut up by
-the methods of bytes instead, in less than one; whatever is the least bit unusual about a line sends it to RE2.
+RE2's Python binding takes 4 to 6 microseconds a line. For the two usual formats, lines of the usual form are cut up in
+less than one by other means; whatever is the least bit unusual about a line sends it to RE2.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
     from monitor.domain.logparse import LineParser
 
 _Cut = tuple[bytes, bytes, bytes]
-"""Status, duration and path; empty where there is none."""
+"""Path, status and duration; empty where there is none."""
 
 _UNUSUAL: Final = (b"\\", b"\t", b"\n", b"\r", b"\f", b"\v")
-_QUOTED_PARTS: Final = frozenset({7, 9})  # pieces that three or four quoted strings cut a line into
-_WORDS: Final = 3
 _DIGITS: Final = 3
 _REMEMBERED: Final = 20_000  # texts; durations are printed with few digits, so that most come again
 
@@ -82,18 +81,18 @@ class TextBlocks:
         rule = parser.rule
         self._cut: Callable[[bytes], _Cut | None] | None = None
         if rule.format == "nginx":
-            self._cut = NginxCut(bool(rule.ignore))
+            self._cut = nginx_cut
         elif rule.format == "logfmt":
             self._cut = logfmt_cut(rule)
         self._ignore = tuple(path.encode() for path in rule.ignore)
         self._durations: dict[bytes, float | None] = {}
 
-    def count(self, lines: Sequence[bytes], into: Counts) -> bool:
+    def count(self, lines: Sequence[bytes], into: Counts) -> None:
         cut, one = self._cut, self._parser.count_one
         if cut is None:
             for line in lines:
                 one(line, into)
-            return True
+            return
         usual = not any(map(b"".join(lines).__contains__, _UNUSUAL))
         statuses: list[bytes] = []
         durations: list[bytes] = []
@@ -103,7 +102,7 @@ class TextBlocks:
             if found is None:
                 one(line, into)
                 continue
-            status, duration, path = found
+            path, status, duration = found
             if ignore and path.startswith(ignore) and path.partition(b"?")[0] in ignore:
                 into.lines += 1
                 into.ignored += 1
@@ -115,7 +114,6 @@ class TextBlocks:
             text = code.decode()
             into.codes[text] = into.codes.get(text, 0) + count
         self._parser.observe(self._numbers(durations), into)
-        return True
 
     def _numbers(self, texts: list[bytes]) -> list[float]:
         known = self._durations
@@ -127,45 +125,17 @@ class TextBlocks:
         return [number for number in map(known.__getitem__, texts) if number is not None]
 
 
-class NginxCut:
+def nginx_cut(line: bytes) -> _Cut | None:
     """`ip - user [time] "request" status size "referer" "agent"`, perhaps one quoted more, perhaps the duration."""
+    match = _USUAL_NGINX(line)
+    return match.groups(b"") if match else None  # type: ignore[return-value]  # three groups
 
-    def __init__(self, paths: bool) -> None:  # noqa: FBT001 - one question, one answer
-        self._paths = paths
-        self._heads: dict[bytes, bool] = {}
 
-    def __call__(self, line: bytes) -> _Cut | None:
-        parts = line.split(b'"')
-        count = len(parts)
-        # Between the quoted parts stands one space each.
-        if count not in _QUOTED_PARTS or parts[4] != b" " or parts[-3] != b" ":
-            return None
-        before, _, rest = parts[0].partition(b" [")
-        if rest.find(b"] ") != len(rest) - 2 or not self._is_head(before):
-            return None
-        empty, status, size, *end = parts[2].split(b" ")
-        if empty or end != [b""] or not _is_status(status) or not (size.isdigit() or size == b"-"):
-            return None
-        tail = parts[-1]
-        duration = tail[1:]
-        if tail and (tail[:1] != b" " or not duration or b" " in duration or b"=" in duration):
-            return None
-        path = b""
-        if self._paths:
-            method, _, target = parts[1].partition(b" ")
-            if method.isalpha() and method.isupper():
-                path = target.partition(b" ")[0]
-        return status, duration, path
-
-    def _is_head(self, text: bytes) -> bool:
-        """Whether it is an address and two names; there are few, so that they are remembered."""
-        known = self._heads.get(text)
-        if known is None:
-            if len(self._heads) > _REMEMBERED:
-                self._heads.clear()
-            words = text.split(b" ")
-            known = self._heads[text] = len(words) == _WORDS and all(words)
-        return known
+# Possessive throughout: it never goes back, so that no line can make it slow.
+_USUAL_NGINX: Final = re.compile(
+    rb'[^ ]++ [^ ]++ [^ ]++ \[[^\]]*+\] "(?:[A-Z]++ (?P<path>[^" ]*+)[^"]*+|[^"]*+)" '
+    rb'(?P<status>[1-5][0-9][0-9]) (?:[0-9]++|-) "[^"]*+" "[^"]*+"(?: "[^"]*+")?+(?: (?P<duration>[^ "=]++))?+\Z'
+).match
 
 
 def _is_status(text: bytes) -> bool:
@@ -183,7 +153,7 @@ def logfmt_cut(rule: LogRule) -> Callable[[bytes], _Cut | None]:
             return None
         duration = find_duration(line)
         path = find_path(line) if paths else b""
-        return None if duration is None or path is None else (status, duration, path)
+        return None if duration is None or path is None else (path, status, duration)
 
     return cut
 

@@ -21,6 +21,7 @@ from monitor.domain.turn import RESTARTING_POLICIES, Turn
 from monitor.domain.watch import Watch, fresh, settled
 from monitor.domain.watchfacts import CountRestart, Decision, Facts, ForgetStop, Heal
 
+LOCK_POLL: Final = 1.0
 FLAPS: Final = 3
 FLAP_WINDOW: Final = 600.0
 FLAP_CALM: Final = 60.0
@@ -35,6 +36,7 @@ def decide(watch: Watch, facts: Facts, now: float) -> Decision:
     if facts.locked:
         if turn.watch.state != "deploying":
             turn.move("locked", "a deploy or a command is at work")
+        turn.wake_at(now + LOCK_POLL)  # nobody tells when a lock is let go
         return turn.decision()
     _after_deploy(turn)
     if _person_stopped(turn):
