@@ -31,6 +31,7 @@ from monitor.services.watchdog.supervisor import Supervisor
 
 IMAGE = "example/core:v1"
 RECONCILE = 600.0
+TICK = 1.0
 
 
 @dataclass

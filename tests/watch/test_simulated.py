@@ -238,3 +238,16 @@ def _live_through(host: Host, plan: list[tuple[float, str, str]]) -> int:
             host.settle()
         cures.sort()
     return crashes
+
+
+def test_a_first_deploy_and_a_removal_need_no_event(host: Host) -> None:
+    start(host, "core")
+    host.make("other", at=host.clock.now() - OLD)
+    host.engine.take_events()
+    host.run(5)
+    assert host.state("other") == "healthy"
+    host.store.forget("other")
+    host.clock.advance(1)
+    host.run(2)
+    assert set(host.supervisor.watches) == {"core"}
+    assert set(host.memory.watches()) == {"core"}

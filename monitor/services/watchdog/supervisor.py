@@ -35,6 +35,7 @@ _LOOKED_AT = frozenset({"start", "die", "stop", "destroy", "pause", "unpause", "
 _ENGINE_PATIENCE = 5.0
 _STREAM_PATIENCE = 2.0
 _AT_ONCE = 1.5
+_NEW_SERVICES = 1.0
 _ENGINE_SHUTDOWN = 30.0  # what the engine stops while it goes down, nobody asked for
 
 
@@ -72,6 +73,7 @@ class Supervisor:
         self._engine_why = ""
         self._last_events: dict[str, float] = {}
         self._unannounced: dict[str, float] = {}
+        self._listed = 0.0
         self._healer = Healer(parts)
         self._dispatch = dispatch
         self._settle = settle
@@ -96,8 +98,14 @@ class Supervisor:
         return [name for name in self.parts.store.services() if self.parts.store.active(name) is not None]
 
     def due(self, now: float) -> list[str]:
-        """Services whose timer has run out."""
-        return [name for name, watch in self.watches.items() if watch.wake is not None and watch.wake <= now]
+        """Services whose timer has run out, and those that were deployed for the first time."""
+        timers = [name for name, watch in self.watches.items() if watch.wake is not None and watch.wake <= now]
+        if 0 <= now - self._listed < _NEW_SERVICES:
+            return timers
+        self._listed = now
+        known = self.parts.store.services()
+        new = [name for name in known if name not in self.watches and self.parts.store.active(name) is not None]
+        return [*timers, *new, *(name for name in self.watches if name not in known)]
 
     # -- what comes in --
 
