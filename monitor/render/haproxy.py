@@ -136,7 +136,6 @@ def log_format() -> str:
         "duration_us": "%[date(0,us),sub(txn.t0)]",
         "bytes": "%B",
         "client": '"%ci"',
-        "ts": '"%ts/%rc/%s"',
     }
     return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
 

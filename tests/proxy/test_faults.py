@@ -41,14 +41,19 @@ def test_a_port_taken_by_a_stranger(kind: str, request: pytest.FixtureRequest) -
 def test_a_new_listener_whose_port_is_taken(
     world: ProxyWorld, servers: list[Upstream], free_port: Callable[[], int]
 ) -> None:
-    """The reload fails in words, and the old configuration goes on serving."""
+    """The reload fails in words; the old configuration goes on serving, and is what a restart would come back with."""
     core = route(blue=Slot(servers[0].port, "v1", "ready"))
     world.driver.boot([core])
+    before = (world.folder / "proxy" / "haproxy.cfg").read_bytes()
     taken = free_port()
-    with socket.create_server(("127.0.0.1", taken)), pytest.raises(ProxyError, match=rf"did not reload: .*{taken}"):
+    with (
+        socket.create_server(("127.0.0.1", taken)),
+        pytest.raises(ProxyError, match=rf"did not reload and goes on as before: .*{taken}"),
+    ):
         world.driver.persist([core, route("shop", RouteSpec(path="/shop"), internal=f"shop.internal:{taken}")])
     assert world.get()[0] == 200
     assert world.driver.slots("core")["blue"].state == "ready"
+    assert (world.folder / "proxy" / "haproxy.cfg").read_bytes() == before
     assert world.driver.persist([core, route("shop", RouteSpec(path="/shop"), internal=f"shop.internal:{taken}")])
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from monitor.adapters.haproxy.runner import arguments, check_arguments, words
+from monitor.adapters.haproxy.runner import arguments, check_arguments, takeover_arguments, words
 from monitor.domain.containers import ContainerSpec
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT, LABEL_SERVICE, proxy_container_name
 from monitor.errors import BgmonError, ProxyError
@@ -16,6 +16,7 @@ from monitor.ports.engine import Engine
 _BINARY: Final = "haproxy"
 _STOP_TIMEOUT: Final = 5.0
 _CHECK_TIMEOUT: Final = 60.0
+_RETIRE_TIMEOUT: Final = 5.0
 
 
 class ContainerRunner:
@@ -30,6 +31,8 @@ class ContainerRunner:
         self._folder = folder
         self._image = image
         self._name = proxy_container_name(project)
+        self._previous = f"{self._name}-previous"
+        self._marked: float | None = None
 
     def check(self, folder: Path) -> str:
         command = check_arguments(_BINARY, folder)
@@ -65,6 +68,9 @@ class ContainerRunner:
         found = self._engine.inspect(self._name)
         return found is not None and found.running and found.project == self._project
 
+    def mark(self) -> None:
+        self._marked = time.time()
+
     def complaints(self) -> str:
         with suppress(BgmonError):
             return self._log(self._name)
@@ -78,6 +84,7 @@ class ContainerRunner:
             self._engine.kill(self._name, "SIGTERM")
         self._engine.stop(self._name, _STOP_TIMEOUT)
         self._engine.remove(self._name)
+        self._engine.remove(self._previous)
 
     def outdated(self) -> bool:
         found = self._engine.inspect(self._name)
@@ -86,11 +93,28 @@ class ContainerRunner:
 
     def replace(self) -> None:
         self._pull()
-        previous = f"{self._name}-previous"
-        self._engine.remove(previous)
-        self._engine.rename(self._name, previous)
-        self._engine.create(self._spec(self._name, arguments(_BINARY, self._folder)))
-        self._engine.start(self._name)
+        self._engine.remove(self._previous)
+        self._engine.rename(self._name, self._previous)
+        try:
+            self._engine.create(self._spec(self._name, takeover_arguments(_BINARY, self._folder)))
+            self._engine.start(self._name)
+        except BgmonError:
+            self._engine.remove(self._name)
+            self._engine.rename(self._previous, self._name)
+            raise
+
+    def retire(self) -> None:
+        self._engine.set_restart_policy(self._previous, "no")
+        self._engine.kill(self._previous, "SIGUSR1")
+        until = time.monotonic() + _RETIRE_TIMEOUT
+        while time.monotonic() < until:
+            found = self._engine.inspect(self._previous)
+            if found is None or not found.running:
+                break
+            time.sleep(0.05)
+        else:
+            return  # it still carries WebSockets or downloads; the next start or removal takes it away
+        self._engine.remove(self._previous)
 
     def _guard(self) -> None:
         """Raises ProxyError when a stranger's container has the proxy's name."""
@@ -105,7 +129,7 @@ class ContainerRunner:
             self._engine.pull(self._image)
 
     def _log(self, name: str) -> str:
-        lines = self._engine.logs(name, tail=60)
+        lines = self._engine.logs(name, tail=60, since=self._marked)
         return words("\n".join(line.decode(errors="replace") for line in lines))
 
     def _spec(

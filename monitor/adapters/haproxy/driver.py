@@ -11,7 +11,7 @@ from typing import Final
 
 from monitor.adapters.haproxy.files import ProxyFiles
 from monitor.adapters.haproxy.runner import Runner
-from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, pairs, table, workers
+from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, failures, pairs, table, workers
 from monitor.domain.names import COLORS, Color, other
 from monitor.domain.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotState, SlotStatus
 from monitor.errors import ProxyError, ProxyUnreachable
@@ -25,6 +25,7 @@ from monitor.render.haproxy import (
 )
 
 _START_TIMEOUT: Final = 20.0
+_MASTER_PATIENCE: Final = 2.0
 _MAX_WEIGHT: Final = 100
 # Bits of srv_admin_state, HAProxy Management Guide, "show servers state".
 # 0x04 only remembers that the file says "disabled"; it stays when the server is made ready (SRV_ADMF_CMAINT).
@@ -39,7 +40,7 @@ class HAProxy:
         self._files = files
         self._runner = runner
         self._admin = RuntimeSocket(files.folder, ADMIN_SOCKET)
-        self._master = RuntimeSocket(files.folder, MASTER_SOCKET)
+        self._master = RuntimeSocket(files.folder, MASTER_SOCKET, patience=_MASTER_PATIENCE)
 
     def boot(self, routes: Sequence[ServiceRoute]) -> bool:
         rendered, files = self._files.render(routes)
@@ -79,21 +80,23 @@ class HAProxy:
         rendered, files = self._files.render(routes)
         running = self._answers()
         reload = running and self._structure() != rendered.structure
-        if files != self._files.on_disk():
+        before = self._files.on_disk()
+        if files != before:
             self._files.check(files, self._runner.check)
             self._files.install(files)
         if reload:
-            self._reload(rendered.structure)
+            self._reload(rendered.structure, before)
         return reload
 
     def reload(self, routes: Sequence[ServiceRoute]) -> None:
         rendered, files = self._files.render(routes)
+        before = self._files.on_disk()
         self._files.check(files, self._runner.check)
         self._files.install(files)
         if self._runner.outdated():
             self._replace(rendered.structure)
         else:
-            self._reload(rendered.structure)
+            self._reload(rendered.structure, before)
 
     def slots(self, service: str) -> Mapping[Color, SlotStatus]:
         state = columns(self._known(service, self._admin.ask(f"show servers state {service}")))
@@ -214,19 +217,29 @@ class HAProxy:
         """Whether a worker with that configuration answers, and the master too, which starts itself over once."""
         return self._structure() == structure and bool(workers(self._master.ask("show proc"))[0])
 
-    def _reload(self, structure: str) -> None:
-        before = workers(self._master.ask("show proc"))[0]
+    def _reload(self, structure: str, previous: Mapping[str, bytes]) -> None:
+        """Raises ProxyError when it goes on as before; the files are then the previous ones again."""
+        before, failed = self._master.ask("show proc"), False
+        self._runner.mark()
         with suppress(ProxyUnreachable):  # up to 2.6 the master drops the connection as it starts over
             self._master.ask("reload")
 
         def fresh() -> bool:
-            return self._runs(structure) and workers(self._master.ask("show proc"))[0] != before
+            nonlocal failed
+            now = self._master.ask("show proc")
+            failed = failures(now) > failures(before)
+            return failed or (self._runs(structure) and workers(now)[0] != workers(before)[0])
 
         self._await(fresh, "reload")
+        if failed:
+            said = self._runner.complaints()
+            self._files.install(previous)
+            raise ProxyError(f"HAProxy did not reload and goes on as before: {said}", hint=_hint(said))
 
     def _replace(self, structure: str) -> None:
         self._runner.replace()
         self._await(lambda: self._runs(structure), "start")
+        self._runner.retire()
 
     def _await(self, done: Callable[[], bool], what: str, *, give_up: bool = False) -> None:
         until = time.monotonic() + _START_TIMEOUT

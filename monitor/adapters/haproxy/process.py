@@ -28,6 +28,7 @@ class ProcessRunner:
     def __init__(self, folder: Path, binary: str) -> None:
         self._folder = folder
         self._binary = binary
+        self._marked = 0
 
     def check(self, folder: Path) -> str:
         command = check_arguments(self._program(), folder)
@@ -41,7 +42,7 @@ class ProcessRunner:
 
     def start(self) -> None:
         program = self._program()
-        self._mark()
+        self.mark()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -60,6 +61,10 @@ class ProcessRunner:
     def alive(self) -> bool:
         pid = self._pid()
         return pid is not None and _is_haproxy(pid, self._folder)
+
+    def mark(self) -> None:
+        with contextlib.suppress(OSError):
+            self._marked = (self._folder / ERROR_LOG).stat().st_size
 
     def complaints(self) -> str:
         with contextlib.suppress(OSError):
@@ -86,11 +91,8 @@ class ProcessRunner:
     def replace(self) -> None:
         raise ProxyError("a process is reloaded, not replaced")
 
-    _marked = 0
-
-    def _mark(self) -> None:
-        with contextlib.suppress(OSError):
-            self._marked = (self._folder / ERROR_LOG).stat().st_size
+    def retire(self) -> None:
+        raise ProxyError("a process is reloaded, not replaced")
 
     def _program(self) -> str:
         found = shutil.which(self._binary)

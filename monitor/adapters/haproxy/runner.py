@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Final, Protocol
 
-from monitor.render.haproxy import CONFIG, MASTER_SOCKET
+from monitor.render.haproxy import ADMIN_SOCKET, CONFIG, MASTER_SOCKET
 
-_NOISE: Final = re.compile(r"^\[NOTICE\]|^\[WARNING\]|^Warnings were found|^Configuration file is valid")
+_NOISE: Final = re.compile(r"^\[NOTICE\]|^\[WARNING\]|^Warnings were found|^Configuration file is valid|FD limit")
 
 
 class Runner(Protocol):
@@ -24,8 +24,12 @@ class Runner(Protocol):
 
     def alive(self) -> bool: ...
 
+    def mark(self) -> None:
+        """Let `complaints` begin here."""
+        ...
+
     def complaints(self) -> str:
-        """Why it ended or did not reload, in HAProxy's words."""
+        """Why it ended or did not reload, in HAProxy's words, since it started or `mark` was called."""
         ...
 
     def stop(self) -> None: ...
@@ -35,7 +39,11 @@ class Runner(Protocol):
         ...
 
     def replace(self) -> None:
-        """Start anew beside the running one, let that finish what it has under way, and take its place."""
+        """Start anew beside the running one, on its listening sockets."""
+        ...
+
+    def retire(self) -> None:
+        """After `replace`: let the one before finish what it has under way, and go."""
         ...
 
 
@@ -44,12 +52,17 @@ def arguments(binary: str, folder: Path) -> tuple[str, ...]:
     return (binary, "-W", "-db", "-S", f"unix@{MASTER_SOCKET},mode,600", "-C", str(folder), "-f", CONFIG)
 
 
+def takeover_arguments(binary: str, folder: Path) -> tuple[str, ...]:
+    """As `arguments`, taking the listening sockets over from whoever answers on the admin socket, if anybody does."""
+    return (*arguments(binary, folder), "-x", ADMIN_SOCKET)
+
+
 def check_arguments(binary: str, folder: Path) -> tuple[str, ...]:
     return (binary, "-c", "-C", str(folder), "-f", CONFIG)
 
 
 def words(output: str) -> str:
     """The lines of HAProxy's output that say what is wrong, without the access log and the notices."""
-    lines = [line.strip() for line in output.splitlines()]
+    lines = [re.sub(r"^\[ALERT\]\s+\(\d+\) : ", "", line.strip()) for line in output.splitlines()]
     kept = [line for line in lines if line and not line.startswith("{") and not _NOISE.match(line)]
     return "\n".join(kept[-12:])

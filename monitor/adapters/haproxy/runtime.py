@@ -9,23 +9,34 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import socket
+import time
 from pathlib import Path
 from typing import Final
 
 from monitor.errors import ProxyError, ProxyUnreachable
 
 TIMEOUT: Final = 5.0
+_AGAIN: Final = 0.02
 _MAX_COMMANDS: Final = 12000  # bytes of one line; HAProxy's buffer takes 16384
 
 
 class RuntimeSocket:
-    """One of the sockets, by folder and name. Each call is a connection of its own, so it survives any reload."""
+    """One of the sockets, by folder and name. Each call is a connection of its own, so it survives any reload.
 
-    def __init__(self, folder: Path, name: str, *, timeout: float = TIMEOUT) -> None:
+    Args:
+        folder: where it is.
+        name: its file.
+        timeout: seconds for each exchange.
+        patience: seconds to try again while nothing accepts; the master does not while it starts itself over.
+    """
+
+    def __init__(self, folder: Path, name: str, *, timeout: float = TIMEOUT, patience: float = 0.0) -> None:
         self._folder = folder
         self._name = name
         self._timeout = timeout
+        self._patience = patience
 
     def ask(self, *commands: str) -> str:
         """The answers to all commands, in order.
@@ -38,7 +49,7 @@ class RuntimeSocket:
         assert len(line) < _MAX_COMMANDS, "split it"
         assert "\n" not in line
         try:
-            return self._exchange(f"{line}\n".encode())
+            return self._patiently(f"{line}\n".encode())
         except TimeoutError:
             raise ProxyUnreachable(
                 f"the proxy did not answer within {self._timeout:g} s on {self._folder / self._name}"
@@ -59,6 +70,16 @@ class RuntimeSocket:
         said = self.ask(*commands).strip()
         if said:
             raise ProxyError(f"the proxy refused: {' '.join(said.split())}")
+
+    def _patiently(self, data: bytes) -> str:
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._exchange(data)
+            except ConnectionRefusedError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(_AGAIN)
 
     def _exchange(self, data: bytes) -> str:
         # Through the folder's descriptor, since a Unix socket's path may be 107 bytes long at most.
@@ -108,3 +129,9 @@ def workers(text: str) -> tuple[list[int], list[int]]:
         elif line[:1].isdigit() and line.split()[1:2] == ["worker"]:
             into.append(int(line.split()[0]))
     return current, old
+
+
+def failures(text: str) -> int:
+    """`show proc`: how often the master failed to reload since it last succeeded."""
+    match = re.search(r"\[failed: (\d+)\]", text)
+    return int(match[1]) if match else 0
