@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
+from monitor.cli.deploys import DurationType
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _WORDS: Final = {
     "foreign": "not made by bgmon, in the way",
     "left": "no longer generated, but edited by hand: left alone",
 }
-_WAIT: Final = 10.0
 
 
 def _only(_ctx: click.Context, _param: click.Parameter, value: str | None) -> frozenset[str]:
@@ -48,6 +48,7 @@ def _only(_ctx: click.Context, _param: click.Parameter, value: str | None) -> fr
 @click.option("--dry-run", is_flag=True, help="Write nothing; list what would change.")
 @click.option("--force", is_flag=True, help="Write over generated files that were edited by hand.")
 @click.option("--env", "environment", is_flag=True, help="Only print the variables that the files refer to: secrets.")
+@click.option("--wait", type=DurationType(), default="10s", metavar="DURATION", help="For another run to end.")
 @json_option
 @pass_settings
 def command(  # noqa: PLR0917 - click passes them by name
@@ -59,6 +60,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     dry_run: bool,
     force: bool,
     environment: bool,
+    wait: float,
     as_json: bool,
 ) -> int:
     """Write everything that Grafana, Prometheus, Loki, Alertmanager, Promtail and Alloy need.
@@ -94,7 +96,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         plan = plan_now()
         _show(plan, root, as_json=as_json, diff=check or diff, quiet=False, written=False)
         return int(plan.drift) if check else 0
-    with folder.lock(wait=_WAIT):
+    with folder.lock(wait=wait):
         plan = plan_now()
         carry_out(plan, folder)
     _show(plan, root, as_json=as_json, diff=False, quiet=True, written=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 import yaml
 
 from monitor.adapters.outfolder import DiskFolder
+from monitor.cli.main import main
 from monitor.services.generate.generator import DELETIONS
 from monitor.services.generate.manifest import FILE
 
@@ -26,6 +30,13 @@ services:
 """
 
 
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,15 +46,20 @@ class Project:
     def config(self, text: str) -> None:
         (self.folder / "bgmon.yml").write_text(text, encoding="utf-8")
 
-    def run(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [BGMON, "generate", *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, **(env or {})},
-        )
+    def run(self, *arguments: str, env: dict[str, str] | None = None) -> Done:
+        """The command, in this process: it is run very often here."""
+        out, err = io.StringIO(), io.StringIO()
+        before = dict(os.environ)
+        os.environ.update(env or {})
+        try:
+            with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                main(["generate", *arguments])
+        except SystemExit as ended:
+            return Done(int(ended.code or 0), out.getvalue(), err.getvalue())
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        raise AssertionError("main always exits")
 
     def json(self, *arguments: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.run(*arguments, "--json").stdout)
@@ -292,8 +308,6 @@ def test_two_runs_at_once_wait_for_each_other(project: Project) -> None:
 
 
 def test_a_run_that_never_ends_keeps_others_out(project: Project) -> None:
-    folder = DiskFolder(project.out)
-    with folder.lock(wait=0):
-        done = subprocess.Popen([BGMON, "generate"], cwd=project.folder, stderr=subprocess.PIPE, text=True)
-        error = done.communicate()[1]
-    assert (done.returncode, "another bgmon generate is at work" in error) == (3, True)
+    with DiskFolder(project.out).lock(wait=0):
+        done = project.run("--wait", "0")
+    assert (done.returncode, "another bgmon generate is at work" in done.stderr) == (3, True)
