@@ -34,8 +34,9 @@ def pushed(registry: Registry, busybox_image: str, project: str) -> Iterator[str
     reference = registry.push(busybox_image, f"{project}/core:v1")
     yield reference
     cleaner = DockerEngine()
-    for image in cleaner.images(reference.rpartition(":")[0]):
-        cleaner.remove_image(image.digests[0])
+    repository = reference.rpartition(":")[0]
+    for image in cleaner.images(repository):  # other tests hold the same image by other names
+        cleaner.remove_image(next(name for name in image.digests if name.startswith(f"{repository}@")))
     cleaner.close()
 
 
