@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 
@@ -18,6 +19,8 @@ _TARGET: Final = re.compile(r"^[^\s/]+:[0-9]{1,5}$")
 def _http_url(value: str) -> str:
     if not _HTTP.match(value):
         raise ValueError(f"{value!r} is no http URL, such as http://127.0.0.1:3100")
+    if urlsplit(value).username is not None:
+        raise ValueError("holds a user or password, which generated files would show: leave it out")
     return value.rstrip("/")
 
 
@@ -82,8 +85,9 @@ class GenerateSection(Model):
     """Prometheus, as a data source."""
     grafana: Annotated[GrafanaSection, BeforeValidator(_bare_url)] = GrafanaSection()
     """Grafana itself."""
-    alertmanager: Annotated[ServerSection, BeforeValidator(_bare_url)] = ServerSection(url="http://127.0.0.1:9093")
-    """Alertmanager, for Prometheus and Loki with `notify_by: alertmanager`."""
+    alertmanager: Annotated[ServerSection | None, BeforeValidator(_bare_url)] = None
+    """Alertmanager, for Prometheus and Loki with `notify_by: alertmanager`; the default is notify.alertmanager, or this
+    machine's port 9093."""
     notify_by: Literal["grafana", "alertmanager", "none"] = "grafana"
     """Who tells people about the generated rules; all three rule sets are written, one speaks."""
     shipper: Literal["alloy", "promtail"] = "alloy"

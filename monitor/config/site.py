@@ -22,7 +22,8 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
     """The site; `texts` are `notify.urls` as they stand in the file (see config.contacts)."""
     section, notify = config.generate, config.notify
     spoken, silent = contacts(notify, list(texts)) if texts else ((), ())
-    loki = section.loki.url if section.loki else config.logs.url or "http://127.0.0.1:3100"
+    loki = section.loki.url if section.loki else _without_password(config.logs.url) or "http://127.0.0.1:3100"
+    alertmanager = section.alertmanager.url if section.alertmanager else _without_password(notify.alertmanager)
     services = tuple(_service(name, service) for name, service in sorted(config.services.items()))
     return Site(
         project=config.project,
@@ -30,7 +31,7 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
         hosts=_hosts(config),
         loki_url=loki.rstrip("/"),
         prometheus_url=section.prometheus.url,
-        alertmanager_url=section.alertmanager.url,
+        alertmanager_url=(alertmanager or "http://127.0.0.1:9093").rstrip("/"),
         grafana_url=section.grafana.url,
         runbook_base=section.runbooks or "",
         log_retention=section.retention.logs,
@@ -45,6 +46,14 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
         scrape_scheme="https" if config.watch.tls else "http",
         scrape_token=config.watch.token is not None,
     )
+
+
+def _without_password(url: str | None) -> str | None:
+    """The daemon may need a password there; it has no place in generated files."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _service(name: str, section: ServiceSection) -> SiteService:

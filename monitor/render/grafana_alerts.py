@@ -97,6 +97,11 @@ def grafana_text(text: str) -> str:
     return _VALUE.sub("{{ $values.A.Value", text).replace("${", '{{ "$" }}{')
 
 
+def escaped(text: str) -> str:
+    """A text in which Grafana puts variables in: its references stay, any other dollar sign is doubled."""
+    return re.sub(r"\$(?!\{[A-Za-z_][A-Za-z0-9_]*\})", "$$", text)
+
+
 def template_name(site: Site) -> str:
     return f"bgmon-{site.project}"
 
@@ -216,7 +221,7 @@ def _contact_uid(site: Site, severity: Severity, contact: Contact) -> str:
 
 def _receiver(contact: Contact, severity: Severity, site: Site) -> dict[str, Any]:
     title, text = (f'{{{{ template "{template_name(site)}.{part}" . }}}}' for part in ("title", "text"))
-    settings: dict[str, Any] = dict(contact.settings)
+    settings: dict[str, Any] = {key: escaped(value) for key, value in contact.settings.items()}
     if contact.kind in ("slack", "teams", "webhook"):
         settings |= {"title": title} | ({"message": text} if contact.kind != "slack" else {"text": text})
     elif contact.kind == "discord":

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from monitor.domain import names
 from monitor.render.grafana.uid import folder_title, folder_uid
+from monitor.render.grafana_alerts import escaped
 from monitor.render.rules import RECORD_EVERY
 from monitor.render.site import Site
 from monitor.render.yamltext import duration, yaml_text
@@ -27,7 +28,7 @@ def datasources(site: Site) -> dict[str, str]:
             "uid": names.DATASOURCE_PROMETHEUS,
             "orgId": 1,
             "access": "proxy",
-            "url": site.prometheus_url,
+            "url": escaped(site.prometheus_url),
             "isDefault": True,
             "editable": False,
             "jsonData": {"httpMethod": "POST", "manageAlerts": True, "timeInterval": SCRAPE_EVERY},
@@ -38,7 +39,7 @@ def datasources(site: Site) -> dict[str, str]:
             "uid": names.DATASOURCE_LOKI,
             "orgId": 1,
             "access": "proxy",
-            "url": site.loki_url,
+            "url": escaped(site.loki_url),
             "editable": False,
             "jsonData": {"manageAlerts": True, "maxLines": 1000, "timeout": 60},
         },
@@ -51,7 +52,7 @@ def datasources(site: Site) -> dict[str, str]:
                 "uid": "bgmon-alertmanager",
                 "orgId": 1,
                 "access": "proxy",
-                "url": site.alertmanager_url,
+                "url": escaped(site.alertmanager_url),
                 "editable": False,
                 "jsonData": {"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
             }

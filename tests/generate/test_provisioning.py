@@ -12,8 +12,9 @@ import yaml
 
 from monitor.config.contacts import environment
 from monitor.config.loader import load_text
+from monitor.errors import ConfigError
 from monitor.render.everything import Rendered, render_all
-from monitor.render.grafana_alerts import grafana_text
+from monitor.render.grafana_alerts import escaped, grafana_text
 from tests.support.generated import CHANNELS, FULL, full_site, shipped, shop, site_from, write
 
 ALERTING = "grafana/provisioning/alerting/"
@@ -225,3 +226,17 @@ def test_alertmanager_routes_by_severity(tmp_path: Path, labels: list[str], rece
         check=False,
     )
     assert done.stdout.strip() == receiver, done.stderr
+
+
+def test_a_password_in_a_url_is_refused_or_left_out(tmp_path: Path) -> None:
+    services = "project: p\nservices: {a: {image: x}}\n"
+    with pytest.raises(ConfigError, match=r"generate\.loki\.url: holds a user or password"):
+        site_from(services + 'generate: {loki: "http://u:${PW}@loki:3100"}\n', tmp_path, {"PW": "s3cr3t"})
+    text = services + 'logs: {source: loki, url: "http://u:${PW}@loki:3100"}\n'
+    rendered = render_all(site_from(text, tmp_path, {"PW": "s3cr3t"}), shipped())
+    assert load(rendered, "promtail/promtail.yaml")["clients"][0]["url"] == "http://loki:3100/loki/api/v1/push"
+    assert not any("s3cr3t" in text for text in rendered.files.values())
+
+
+def test_dollar_signs_that_are_no_reference_are_doubled_where_grafana_puts_variables_in() -> None:
+    assert escaped("a$b@example.com;${SLACK_URL}/$x") == "a$$b@example.com;${SLACK_URL}/$$x"
