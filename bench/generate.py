@@ -34,31 +34,34 @@ def config(services: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def run(folder: Path, *arguments: str) -> tuple[float, float]:
-    """Seconds, and the most memory in MB."""
+def run(folder: Path, *arguments: str) -> tuple[float, float, float]:
+    """Seconds, seconds of CPU, and the most memory in MB."""
     began = time.perf_counter()
     process = subprocess.Popen([BGMON, "generate", *arguments], cwd=folder, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"bgmon generate {' '.join(arguments)} exited with {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main() -> list[str]:
-    firsts, seconds, checks, most = [], [], [], 0.0
+    firsts: list[tuple[float, float]] = []
+    seconds: list[tuple[float, float]] = []
+    checks: list[tuple[float, float]] = []
+    most = 0.0
     files = size = 0
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(prefix="bgmon-bench-") as name:
             folder = Path(name)
             (folder / "bgmon.yml").write_text(config(SERVICES))
             for figures, arguments in ((firsts, ()), (seconds, ()), (checks, ("--check",))):
-                took, memory = run(folder, *arguments)
-                figures.append(took)
+                took, cpu, memory = run(folder, *arguments)
+                figures.append((took, cpu))
                 most = max(most, memory)
             written = [path for path in (folder / "monitoring").rglob("*") if path.is_file()]
             files, size = len(written), sum(path.stat().st_size for path in written)
-    first, second, check = min(firsts), min(seconds), min(checks)
+    (first, first_cpu), (second, second_cpu), (check, _) = min(firsts), min(seconds), min(checks)
     table(
         f"Generating for {SERVICES} services ({files} files, {size / 1e6:.0f} MB)",
         ["run", "seconds"],
@@ -71,7 +74,9 @@ def main() -> list[str]:
             "files": files,
             "mb_written": round(size / 1e6, 1),
             "first_s": round(first, 2),
+            "first_cpu_s": round(first_cpu, 2),
             "second_s": round(second, 2),
+            "second_cpu_s": round(second_cpu, 2),
             "check_s": round(check, 2),
             "second_to_first": round(second / first, 2),
             "rss_mb": round(most),

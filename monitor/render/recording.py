@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from monitor.domain import names
-from monitor.render.rules import RECORD_EVERY, BurnRate, alternatives, number, quoted
+from monitor.render.grafana.fill import bound as bucket
+from monitor.render.grafana.fill import number
+from monitor.render.rules import RECORD_EVERY, BurnRate, alternatives, quoted
 from monitor.render.site import Objective, Site
 from monitor.render.yamltext import duration
 
@@ -37,11 +39,10 @@ def _rates(site: Site, promised: Sequence[tuple[str, Objective]]) -> list[dict[s
         rules.append(_record(names.RECORD_SLO_TOTAL, every, slo="availability"))
         # Without any 5xx yet there is no series to count: that is none, not unknown.
         rules.append(_record(names.RECORD_SLO_BAD, f"{failed}\n  or {every} * 0", slo="availability"))
-    bounds = sorted({objective.le for _, objective in promised if objective.le is not None})
-    for bound in bounds:
-        services = [name for name, objective in promised if objective.le == bound]
+    for le in sorted({objective.le for _, objective in promised if objective.le is not None}):
+        services = [name for name, objective in promised if objective.le == le]
         every = _rate(site, f"{names.METRIC_DURATION}_count", services)
-        good = _rate(site, f"{names.METRIC_DURATION}_bucket", services, _le(bound))
+        good = _rate(site, f"{names.METRIC_DURATION}_bucket", services, bucket(le))
         rules.append(_record(names.RECORD_SLO_TOTAL, every, slo="latency"))
         rules.append(_record(names.RECORD_SLO_BAD, f"clamp_min(\n  {every}\n    - {good},\n  0\n)", slo="latency"))
     return rules
@@ -86,12 +87,6 @@ def _rate(site: Site, metric: str, services: Sequence[str], *matchers: str) -> s
         *matchers,
     ]
     return f"sum by (project, service) (rate({metric}{{{', '.join(selectors)}}}[5m]))"
-
-
-def _le(bound: float) -> str:
-    """Clients write 1.0, Prometheus may write 1: both are the same bucket."""
-    text = number(bound)
-    return f'le="{text}"' if "." in text else f'le=~"{text}([.]0)?"'
 
 
 def _record(name: str, expr: str, **labels: str) -> dict[str, Any]:

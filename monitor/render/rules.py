@@ -12,6 +12,7 @@ from typing import Final, Literal
 from monitor.domain import names
 from monitor.domain.conditions import Severity
 from monitor.render import logforms
+from monitor.render.grafana.fill import number
 from monitor.render.site import Site
 from monitor.render.yamltext import duration
 
@@ -93,11 +94,6 @@ def condition(query: str, rule: Rule) -> str:
     lines = query.strip().splitlines()
     body = "\n".join(f"  {line}" for line in lines) if len(lines) > 1 else f"  {query.strip()}"
     return f"(\n{body}\n) {rule.compare} {number(rule.threshold)}"
-
-
-def number(value: float) -> str:
-    """`1` for 1.0, and no exponent that LogQL would not take."""
-    return str(int(value)) if value == int(value) else f"{value:.10f}".rstrip("0")
 
 
 def quoted(text: str) -> str:
