@@ -93,7 +93,7 @@ histogram duration_seconds buckets BUCKETS
 } else {
   unparsed_total++
 }
-""",  # noqa: E501 - one expression
+""",
 }
 
 
@@ -107,7 +107,8 @@ def line(form: str, rng: random.Random, number: int) -> str:
     if form == "json":
         return (
             f'{{"service":"{rng.choice(NAMES)}","color":"blue","version":"v1.4.2","method":"GET","path":"{path}",'
-            f'"status":{status},"duration_us":{int(float(duration) * 1e6)},"bytes":{number % 9000},"client":"{client}"}}'
+            f'"status":{status},"duration_us":{int(float(duration) * 1e6)},"bytes":{number % 9000},'
+            f'"client":"{client}"}}'
         )
     if form == "app-json":
         return (

@@ -78,7 +78,10 @@ def make_source(app: App, *, follow: bool) -> LogSource:
     from monitor.adapters.docker_logs.source import DockerLogSource  # noqa: PLC0415
     from monitor.adapters.docker_logs.transport import EngineHttp  # noqa: PLC0415
 
-    return DockerLogSource(EngineHttp(app.engine.url), app.project, app.log_rules, follow=follow)
+    access_file = app.state_dir / "proxy" / "access.log" if app.config.proxy.run == "process" else None
+    return DockerLogSource(
+        EngineHttp(app.engine.url), app.project, app.log_rules, follow=follow, access_file=access_file
+    )
 
 
 def make_poller(app: App) -> LogPoller:

@@ -19,8 +19,8 @@ class Counts:
 
     `codes` counts requests by HTTP status ("200"). `buckets` counts durations by the smallest bound that holds them
     (not cumulative), keyed as Prometheus writes it. `nanos` is the sum of durations; whole nanoseconds, so that
-    sums are exact in any order. `lines` are all lines, `ignored` health checks, `unparsed` those that say nothing of a
-    request: `lines` = requests + `ignored` + `unparsed`.
+    sums are exact in any order. `lines` are all lines, `ignored` those that are left out, such as health checks,
+    `unparsed` those that say nothing of a request: `lines` = requests + `ignored` + `unparsed`.
     """
 
     codes: dict[str, int] = field(default_factory=dict)

@@ -16,6 +16,8 @@ from monitor.domain.logcounts import Counts
 from monitor.domain.logrules import JsonShape, LogRule
 from monitor.domain.logvalues import duration_of, load_json, plain_path, scale, status_of
 
+LEFT: Final = frozenset({-1, "-1"})
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -62,6 +64,8 @@ class LineParser:
         path = plain_path(fields.get("path"))
         value = fields.get("status")
         status = status_of(value)
+        if not status and self._left(_hashable(value)):
+            return Reading("health", path=path, note="the client left before an answer", service=service)
         if not status:
             what = f"no field {self.rule.status!r}" if value is None else f"{value!r:.60} is no status from 100 to 599"
             return Reading("unparsed", path=path, note=what, service=service)
@@ -72,6 +76,10 @@ class LineParser:
             return Reading("request", status, path, note=note, service=service)
         le = self.scale.label(number)
         return Reading("request", status, path, number * self.scale.nanos / 1e9, le, service=service)
+
+    def _left(self, status: object) -> bool:
+        """Whether the proxy says that it had nobody to answer."""
+        return self.rule.format == "access" and status in LEFT
 
     def fields(self, line: bytes) -> Mapping[str, object] | None:
         """The raw values of status, duration, path and service; None when the line has not the rule's form."""
@@ -86,7 +94,9 @@ class LineParser:
         fields = self._fields(line)
         status = status_of(fields.get("status")) if fields else ""
         into.lines += 1
-        if fields is None or not status:
+        if fields is not None and not status and self._left(_hashable(fields.get("status"))):
+            into.ignored += 1
+        elif fields is None or not status:
             into.unparsed += 1
         elif plain_path(fields.get("path")) in self.rule.ignore:
             into.ignored += 1
@@ -163,7 +173,9 @@ def count_rows(parser: LineParser, rows: list[Any], into: Counts, *, paths: bool
     codes = Counter(map(_STATUS, rows))
     if not all(100 <= code < 600 for code in codes):  # noqa: PLR2004
         good = [row for row in rows if 100 <= row.status < 600]  # noqa: PLR2004
-        into.unparsed += len(rows) - len(good)
+        left = codes[-1] if parser.rule.format == "access" else 0
+        into.ignored += left
+        into.unparsed += len(rows) - len(good) - left
         rows, codes = good, Counter(map(_STATUS, good))
     ignore = parser.rule.ignore
     if paths and ignore:
@@ -217,7 +229,7 @@ _NOT_DECODED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def _row(shape: JsonShape, *, service: bool = False) -> Any:
     """A msgspec type for the shape's fields; None when they do not stand side by side in one object."""
-    wanted: list[tuple[str, tuple[str, ...], type, object]] = [("status", shape.status, int, -1)]
+    wanted: list[tuple[str, tuple[str, ...], type, object]] = [("status", shape.status, int, 0)]
     if shape.duration:
         wanted.append(("duration", shape.duration, float, -1.0))  # a negative duration is as good as none
     if shape.path:
@@ -253,6 +265,10 @@ def _json_fields(shape: JsonShape) -> Callable[[bytes], Mapping[str, object] | N
         }
 
     return fields
+
+
+def _hashable(value: object) -> object:
+    return value if isinstance(value, str | int | float) else None
 
 
 def _walk(data: Any, names: Iterable[str]) -> object:

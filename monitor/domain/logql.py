@@ -1,6 +1,6 @@
 """The LogQL form of the rules: three queries for all services that share a rule, whatever the number of services.
 
-- `counts`: lines by service and `code`, which is a status, `health` or `unparsed`
+- `counts`: lines by service and `code`, which is a status, `health` (left out) or `unparsed`
 - `histogram`: requests by service and `le`, the smallest bound that holds the duration (not cumulative)
 - `durations`: the sum of durations by service, in the unit of the log, of Go durations in seconds
 
@@ -159,8 +159,11 @@ def _regexps(shape: TextShape) -> str:
 
 
 def _code(rule: LogRule) -> str:
+    bad = UNPARSED
+    if rule.format == "access":  # the proxy had nobody to answer: the client left
+        bad = _act('if eq (printf "%v" $v) "-1"') + HEALTH + _act("else") + UNPARSED + _act("end")
     rest = _act("else if $h") + HEALTH + _act("else") + _act("$s") + _act("end")
-    return _fields(rule) + _act('if eq $s ""') + UNPARSED + rest
+    return _fields(rule) + _act('if eq $s ""') + bad + rest
 
 
 def _le(rule: LogRule, bounds: Sequence[float]) -> str:

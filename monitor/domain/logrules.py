@@ -3,6 +3,7 @@
 Two forms are made of it that mean the same: a Python parser (`logparse`) and LogQL text (`logql`). What both hold to:
 
 - A line is a *request* when its status is a whole number from 100 to 599; else the line is *unparsed*.
+- The proxy's status -1 says that the client left before an answer: such a line is left out.
 - A request whose path, without its query, is one of `ignore` is a health check: it is left out.
 - A request counts by its status whatever its duration. A duration that is missing, no number, negative, or longer than
   `MAX_SECONDS` is in no bucket and in no sum.

@@ -23,6 +23,7 @@ from tests.support.miniloki import MiniLoki
 
 pytestmark = pytest.mark.tools
 
+EXAMPLES = int(os.environ.get("BGMON_FUZZ_EXAMPLES", "60"))  # tools/fuzz.py asks for more
 AT = 1_795_466_460 * 10**9
 Told = tuple[str, str, float | None]  # code, le, duration in the unit
 
@@ -65,7 +66,7 @@ def by_python(rule: LogRule, lines: Sequence[bytes]) -> list[Told]:
 def test_both_forms_count_generated_lines_alike(loki: MiniLoki, name: str) -> None:
     rule = RULES[name]
 
-    @settings(max_examples=int(os.environ.get("EX", "60")), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(lines_for(rule), min_size=1, max_size=25))
     def check(lines: list[bytes]) -> None:
         expected = by_logql(loki, rule, lines)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from monitor.adapters.docker_logs.accessfile import AccessFile
 from monitor.adapters.docker_logs.lines import Line, framed, plain, time_text, unix_text
 from monitor.adapters.docker_logs.position import Position, advanced, dump, fresh, load
 from monitor.adapters.docker_logs.tail import Births, Tail
@@ -25,6 +27,7 @@ _AT_ONCE: Final = 8
 _BLOCK: Final = 1024  # lines parsed in one go
 _SILENCE: Final = 60.0  # seconds that the engine may stay silent in the middle of a log
 _FIRST_LINES: Final = 500
+_FILE: Final = "file"  # its place in the cursor, beside those of containers
 _LAST_WORDS: Final = 2.0  # seconds to wait for the end of a removed container's log
 
 
@@ -45,11 +48,21 @@ class DockerLogSource:
         project: whose containers.
         rules: by service.
         follow: hold the last lines of removed containers; the daemon does, a command that counts once does not.
+        access_file: the access log of a proxy that is no container.
     """
 
     name = "docker"
 
-    def __init__(self, engine: EngineHttp, project: str, rules: Mapping[str, LogRule], *, follow: bool = True) -> None:
+    def __init__(
+        self,
+        engine: EngineHttp,
+        project: str,
+        rules: Mapping[str, LogRule],
+        *,
+        follow: bool = True,
+        access_file: Path | None = None,
+    ) -> None:
+        self._file = AccessFile(access_file) if access_file is not None else None
         self._engine = engine
         self._project = project
         self._rules = dict(rules)
@@ -67,6 +80,12 @@ class DockerLogSource:
 
     def window(self, services: Sequence[str], start: float, end: float) -> dict[str, Counts]:
         found = {service: Counts() for service in services}
+        rules = [self._rules[name] for name in found if name in self._rules]
+        if self._file is not None and any(rule.format == "access" for rule in rules):
+            raise SourceError(
+                "the access log of a proxy that runs as a process holds no times, so that no window can be cut out of it",
+                hint="the daemon counts it: see /metrics; or choose proxy.run: container, or logs.source: loki",
+            )
         first, last = time_text(start), time_text(end)
         parameters = {"since": unix_text(first), "until": f"{end + 1:.6f}"}
 
@@ -92,7 +111,7 @@ class DockerLogSource:
         if self._follow and self._births is None:
             self._births = Births(self._engine, f"{LABEL_PROJECT}={self._project}", self._born)
         present = {log.id: log for log in self._list()}
-        positions = {id_: load(text) for id_, text in cursor.items()}
+        positions = {id_: load(text) for id_, text in cursor.items() if id_ != _FILE}
         for log in present.values():
             self._watch(log, positions.get(log.id, Position()).base)
         with self._lock:
@@ -130,7 +149,18 @@ class DockerLogSource:
                 kept[log.id] = dump(position)
             for service, more in counts.items():
                 increments.setdefault(service, Counts()).add(more)
-        return Batch(increments, kept, now, tuple(warnings))
+        more = self._file is not None and self._read_file(cursor, kept, increments)
+        return Batch(increments, kept, now, tuple(warnings), more)
+
+    def _read_file(self, cursor: Cursor, kept: dict[str, str], increments: dict[str, Counts]) -> bool:
+        assert self._file is not None
+        lines, position, more = self._file.read(cursor.get(_FILE))
+        if position is not None:
+            kept[_FILE] = position
+        for at in range(0, len(lines), _BLOCK):
+            if self._access is not None:
+                self._access.count(lines[at : at + _BLOCK], increments)
+        return more
 
     def reset(self) -> None:
         """What is held in memory lies beyond every cursor, so that there is nothing to forget."""

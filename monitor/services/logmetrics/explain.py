@@ -30,7 +30,8 @@ def explain_line(rule: LogRule, line: str) -> Explained:
     if reading.kind == "unparsed":
         return Explained(reading, raw, (f"an unparsed line: {reading.note}",))
     if reading.kind == "health":
-        return Explained(reading, raw, (f"nothing: a health check of {reading.path}",))
+        why = reading.note or f"a health check of {reading.path}"
+        return Explained(reading, raw, (f"nothing: {why}",))
     counted = [f"a request with code {reading.status}"]
     if reading.seconds is None:
         counted.append(
