@@ -62,9 +62,10 @@ def test_the_way_of_a_deploy(proxy: Proxy, servers: list[Upstream]) -> None:
     assert states(proxy) == {"blue": "ready", "green": "maint"}
     assert states(proxy, "idle") == {"blue": "maint", "green": "maint"}
 
-    proxy.stage("core", "green", new.port, "v2")
-    assert states(proxy) == {"blue": "ready", "green": "maint"}
-    assert proxy.slots("core")["green"].port == new.port
+    for _ in range(2):  # whoever comes after a killed deployer does it again
+        proxy.stage("core", "green", new.port, "v2")
+        assert states(proxy) == {"blue": "ready", "green": "maint"}
+        assert proxy.slots("core")["green"].port == new.port
 
     proxy.switch("core", "green")
     assert states(proxy) == {"blue": "drain", "green": "ready"}

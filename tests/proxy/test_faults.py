@@ -181,6 +181,11 @@ def test_a_new_image_takes_over_without_refusing_a_connection(
         left = docker_client.containers.list(all=True, filters={"label": f"bgmon.project={boxed.project}"})
         assert [container.name for container in left] == [name]
         assert boxed.driver.slots("core")["blue"].state == "ready"
+
+        os.kill(after.attrs["State"]["Pid"], signal.SIGKILL)  # it needs nobody to take sockets over from
+        wait_until(lambda: docker_client.containers.get(name).attrs["RestartCount"] == 1)
+        wait_until(lambda: _runs(boxed))
+        assert boxed.get()[0] == 200
     finally:
         boxed.driver.remove()
         docker_client.images.remove(upgraded.id, force=True)

@@ -115,11 +115,12 @@ class HAProxy:
 
     def stage(self, service: str, color: Color, port: int, version: str) -> None:
         server = f"{service}/{color}"
-        # The address answers with a line even when it worked, hence two trips; nothing is sent to a slot in maint.
+        # The address is answered with words even when it worked, so what counts is what is there afterwards.
         said = self._admin.ask(
             f"set server {server} state maint", f"set server {server} addr 127.0.0.1 port {port}"
         ).strip()
-        if "No such" in said or "port" not in said:
+        row = {row["srv_name"]: row for row in self._rows(service)}[color]
+        if int(row["srv_port"]) != port:
             raise ProxyError(f"the proxy refused: {' '.join(said.split())}")
         key = version_key(service, color)
         self._admin.tell(f"set server {server} weight {_MAX_WEIGHT}", f"set map {VERSIONS_MAP} {key} {_word(version)}")
