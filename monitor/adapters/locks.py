@@ -30,7 +30,7 @@ class FileLocks:
         descriptor = self._open(name)
         try:
             deadline = time.monotonic() + wait
-            while not _try(descriptor):
+            while not try_flock(descriptor):
                 if time.monotonic() >= deadline:
                     raise LockedError(
                         f"{name} is being changed: {_holder(descriptor)}",
@@ -45,7 +45,7 @@ class FileLocks:
     def held(self, name: str) -> bool:
         descriptor = self._open(name)
         try:
-            return not _try(descriptor)
+            return not try_flock(descriptor)
         finally:
             os.close(descriptor)
 
@@ -60,7 +60,8 @@ class FileLocks:
             ) from None
 
 
-def _try(descriptor: int) -> bool:
+def try_flock(descriptor: int) -> bool:
+    """Whether the lock is ours now."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from monitor.adapters.locks import try_flock
 from monitor.errors import GenerateError, LockedError
 
 _POLL: Final = 0.05
@@ -34,7 +34,7 @@ class DiskFolder:
             raise self._failed(error, self._root) from None
         try:
             deadline = time.monotonic() + wait
-            while not _try(descriptor):
+            while not try_flock(descriptor):
                 if time.monotonic() >= deadline:
                     raise LockedError(f"{self._root}: another bgmon generate is at work", hint="wait for it to end")
                 time.sleep(_POLL)
@@ -87,11 +87,3 @@ class DiskFolder:
         return GenerateError(
             f"{path}: cannot be {verb}: {error.strerror}", hint="name a folder that you may write to with --out"
         )
-
-
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
