@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import sdnotify
 
 
@@ -9,16 +11,21 @@ class Systemd:
     """The ServiceManager port; without NOTIFY_SOCKET in the environment it does nothing."""
 
     def __init__(self) -> None:
-        self._notifier = sdnotify.SystemdNotifier()
+        # The library opens a socket even where there is nobody to talk to.
+        self._notifier = sdnotify.SystemdNotifier() if os.environ.get("NOTIFY_SOCKET") else None
 
     def ready(self) -> None:
-        self._notifier.notify("READY=1")
+        self._tell("READY=1")
 
     def alive(self, status: str) -> None:
-        self._notifier.notify(f"WATCHDOG=1\nSTATUS={status}")
+        self._tell(f"WATCHDOG=1\nSTATUS={status}")
 
     def reloading(self) -> None:
-        self._notifier.notify("STATUS=reading bgmon.yml again")
+        self._tell("STATUS=reading bgmon.yml again")
 
     def stopping(self) -> None:
-        self._notifier.notify("STOPPING=1")
+        self._tell("STOPPING=1")
+
+    def _tell(self, message: str) -> None:
+        if self._notifier is not None:
+            self._notifier.notify(message)

@@ -138,7 +138,7 @@ def test_a_stream_that_fell_silent_is_made_anew(
 def test_a_killed_daemon_leaves_nothing_undone_or_doubled(watched: Watched, busybox_image: str, tmp_path: Path) -> None:
     """SIGKILL right after the crash, again and again: whoever comes next finishes, and nobody is told twice."""
     script = ["-m", "tests.support.watch_process", str(tmp_path), watched.project, watched.url]
-    pauses = {"a": 0.0, "b": 0.05, "c": 0.15, "d": 0.4}
+    pauses = {"a": 0.0, "b": 0.1, "c": 0.4}
     for name, pause in pauses.items():
         watched.run(name, busybox_image, command=SLEEP, restart="no", **SETTLED)
         with _daemon(script) as process:

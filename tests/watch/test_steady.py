@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.adapters.fakes.watch import FakeWatchStore
+from monitor.bootstrap import build
 from monitor.domain.conditions import ConditionKind
 from monitor.domain.watch import Watch
 from monitor.errors import StateError
@@ -87,3 +88,18 @@ def test_a_stop_that_cannot_be_remembered_is_decided_again(host: Host, monkeypat
     assert host.state("core") == "stopped"
     assert host.store.flags("core").stopped_by
     assert host.acts == []
+
+
+def test_a_corrupt_state_file_is_set_aside_and_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BGMON_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "bgmon.yml").write_text("project: shop\nservices: {core: {image: core, port: 3000}}\n")
+    folder = tmp_path / "state" / "shop"
+    folder.mkdir(parents=True)
+    (folder / "state.db").write_bytes(b"this was a database once " * 1000)
+    app = build(str(tmp_path / "bgmon.yml"))
+    daemon = app.watch_daemon()
+    notice = daemon.parts.notices[0]
+    assert (notice.kind, notice.severity) == ("state", "page")
+    assert "set aside" in notice.summary
+    assert list(folder.glob("state.db.corrupt-*"))
+    app.close()
