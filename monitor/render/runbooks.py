@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.render.grafana.uid import board_uid
+from monitor.render.grafana.variables import links, variables
 from monitor.render.links import RUNBOOKS, panel_of
 from monitor.render.rules import Rule
 from monitor.render.site import Site
@@ -27,11 +28,12 @@ def runbook_board(site: Site, rules: Sequence[Rule], pages: Mapping[str, str]) -
         "description": "What to do when an alert fires. Made from docs/runbooks.",
         "editable": False,
         "graphTooltip": 0,
-        "links": [],
+        "links": links(site.project),
         "panels": panels,
         "schemaVersion": 39,
-        "tags": ["bgmon", "runbooks"],
-        "templating": {"list": []},
+        "tags": ["bgmon", f"bgmon-{site.project}", "runbooks"],
+        # The same as on the other boards, so that a link from one to the other keeps what was chosen.
+        "templating": {"list": variables(None)},
         "time": {"from": "now-6h", "to": "now"},
         "timezone": "browser",
         "title": f"Runbooks: {site.project}",

@@ -108,6 +108,24 @@ def test_every_rule_has_a_runbook_and_its_link_opens_it(rendered: Rendered) -> N
         assert re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower() in pages
 
 
+def test_links_to_boards_lead_to_boards_that_are_generated(rendered: Rendered) -> None:
+    uids = {json.loads(text)["uid"] for path, text in rendered.files.items() if path.startswith("grafana/dashboards/")}
+    for name, rule in prometheus_like(rendered, "prometheus/rules/alerts.yml").items():
+        link = rule["annotations"]["dashboard_url"].replace("{{ $labels.service }}", "core")
+        assert link.removeprefix("http://127.0.0.1:3000/d/") in uids, name
+
+
+def test_the_runbook_board_has_the_variables_and_links_of_the_other_boards(rendered: Rendered) -> None:
+    runbooks, hosts = (json.loads(rendered.files[f"grafana/dashboards/_{name}.json"]) for name in ("runbooks", "hosts"))
+    assert runbooks["links"] == hosts["links"]
+    names = [variable["name"] for variable in runbooks["templating"]["list"]]
+    assert set(names) >= {"prometheus_datasource", "loki_datasource", "job", "instance"}
+    assert runbooks["editable"] is False
+    for panel in runbooks["panels"]:
+        assert panel["title"]
+        assert panel["description"]
+
+
 def test_runbook_links_can_lead_to_a_site_of_ones_own(tmp_path: Path) -> None:
     rendered = render_all(full_site(tmp_path, runbook_base="https://git.example.com/runbooks"), shipped())
     rule = prometheus_like(rendered, "prometheus/rules/alerts.yml")["NoTraffic"]
