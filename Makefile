@@ -40,6 +40,11 @@ bench: ## Measure everything, or one: make bench BENCH=swap
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r bench/requirements.txt
 	@$(WITH_ENGINE) $(PYTHON) -m bench $(BENCH)
 
+.PHONY: fuzz
+fuzz: ## Throw generated lines at the log parsers for five minutes (SECONDS=300)
+	@tools/setup.sh
+	@$(PYTHON) -m tools.fuzz $(or $(SECONDS),300)
+
 .PHONY: golden
 golden: ## Write the generated files that tests compare with anew
 	@UPDATE_GOLDEN=1 $(PYTHON) -m pytest -q tests/generate tests/unit/render

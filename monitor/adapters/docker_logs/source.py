@@ -83,7 +83,7 @@ class DockerLogSource:
         rules = [self._rules[name] for name in found if name in self._rules]
         if self._file is not None and any(rule.format == "access" for rule in rules):
             raise SourceError(
-                "the access log of a proxy that runs as a process holds no times, so that no window can be cut out of it",
+                "the access log of a proxy that runs as a process holds no times: no window can be cut out of it",
                 hint="the daemon counts it: see /metrics; or choose proxy.run: container, or logs.source: loki",
             )
         first, last = time_text(start), time_text(end)
