@@ -117,22 +117,30 @@ def test_no_free_port_is_said(stage: Stage) -> None:
 
 def test_two_deploys_at_once(stage: Stage) -> None:
     stage.deploy("v1")
-    stage.service(deploy__bake="3s")
+    hooks = stage.folder / ".bgmon" / "hooks"
+    hooks.mkdir(parents=True)
+    go_on = stage.folder / "go-on"
+    (hooks / "pre-switch").write_text(f"#!/bin/sh\nuntil test -e {go_on}; do sleep 0.05; done\n")
+    (hooks / "pre-switch").chmod(0o755)
     first = subprocess.Popen(
         [sys.executable, "-m", "monitor", "deploy", "core", "--tag", "v2", "--json"],
         cwd=stage.folder, env=stage.environ, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert first.stdout is not None
-    assert any('"baking"' in line for line in iter(first.stdout.readline, ""))
+    assert any('"healthy"' in line for line in iter(first.stdout.readline, ""))
     second = stage.run("deploy", "core", "--tag", "v5", "--json")
     assert second.returncode == 3
     assert f"pid {first.pid}" in second.stderr
     assert json.loads(second.stdout.splitlines()[-1])["event"] == "failed"
     with pytest.raises(LockedError):
         stage.deploy("v5")
-    third = stage.run("deploy", "core", "--tag", "v5", "--wait", "60s", "--no-bake")
+    third = subprocess.Popen(
+        [sys.executable, "-m", "monitor", "deploy", "core", "--tag", "v5", "--wait", "60s", "--no-bake"],
+        cwd=stage.folder, env=stage.environ, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    go_on.touch()
     first.communicate(timeout=60)
-    assert (first.returncode, third.returncode) == (0, 0)
+    assert (first.returncode, third.wait(timeout=60)) == (0, 0)
     assert stage.version() == "v5"
 
 
