@@ -107,6 +107,11 @@ def cli(ctx: click.Context, config_file: str | None, host: str | None, verbose: 
     from monitor.cli.context import Settings  # noqa: PLC0415 - kept out of --help's imports
 
     del host  # LazyGroup.invoke has dealt with it
+    if verbose > 1:
+        import logging  # noqa: PLC0415 - kept out of --help's imports
+
+        logging.basicConfig(format="%(message)s", stream=sys.stderr)
+        logging.getLogger("monitor.adapters").setLevel(logging.DEBUG)
     ctx.obj = Settings(config_file=config_file, verbose=verbose)
 
 
