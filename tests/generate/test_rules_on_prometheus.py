@@ -21,7 +21,7 @@ from tests.support.ports import free_port
 from tests.support.sample_shop import Exporter
 from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("generated-prometheus")]
 
 
 @pytest.fixture(scope="module")
