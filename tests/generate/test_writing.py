@@ -311,3 +311,17 @@ def test_a_run_that_never_ends_keeps_others_out(project: Project) -> None:
     with DiskFolder(project.out).lock(wait=0):
         done = project.run("--wait", "0")
     assert (done.returncode, "another bgmon generate is at work" in done.stderr) == (3, True)
+
+
+def test_two_processes_write_the_same_bytes_the_manifest_too(project: Project) -> None:
+    contents = []
+    for seed in ("1", "2"):
+        out = project.folder / f"out{seed}"
+        subprocess.run(
+            [BGMON, "generate", "--out", out],
+            cwd=project.folder,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+        )
+        contents.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+    assert contents[0] == contents[1]
