@@ -34,7 +34,7 @@ def _listen_address(address: str) -> str:
 
 
 class TimeoutsSection(Model):
-    connect: Duration = Field(default=0.05, gt=0)
+    connect: Duration = Field(default=0.03, gt=0)
     """Longest wait for a connection on loopback; also the pause between two tries at a container that restarts."""
     client: Duration = 60.0
     server: Duration = 60.0
@@ -61,9 +61,12 @@ class ProxySection(Model):
     ports: Annotated[tuple[int, int], BeforeValidator(_port_range)] = (20000, 29999)
     """Host ports on 127.0.0.1 that containers are published on."""
     timeouts: TimeoutsSection = TimeoutsSection()
-    retries: int = Field(default=400, ge=0, le=10000)
+    retries: int = Field(default=1000, ge=0, le=10000)
     """How often a refused connection is tried again, `timeouts.connect` apart (1 s at most): the cushion for a
-    container that restarts, 20 s by default."""
+    container that restarts, 30 s by default."""
+    reuse_connections: bool = False
+    """Keep connections to services open between requests: twice the requests a second for the smallest answers, but
+    reads that meet the moment a container dies may break."""
     max_connections: int = Field(default=20000, ge=10)
     maintenance_page: str | None = None
     """An HTML file to show instead of bgmon's own maintenance page."""

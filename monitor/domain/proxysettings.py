@@ -9,7 +9,7 @@ from monitor.domain.spec import TlsFiles
 
 @dataclass(frozen=True, slots=True)
 class ProxyTimeouts:
-    connect: float = 0.05
+    connect: float = 0.03
     client: float = 60.0
     server: float = 60.0
     keep_alive: float = 15.0
@@ -26,7 +26,8 @@ class ProxySettings:
     redirect_https: bool = True
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     timeouts: ProxyTimeouts = ProxyTimeouts()
-    retries: int = 400
+    retries: int = 1000
+    reuse_connections: bool = False
     max_connections: int = 20000
     maintenance_page: str | None = None
     privileged: bool = False

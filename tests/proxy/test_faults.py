@@ -71,7 +71,7 @@ def test_a_killed_proxy_comes_back_as_persisted(
     assert not world.driver.persist(after)
     if kind == "world":
         os.killpg(master(world), signal.SIGKILL)
-        wait_until(lambda: not world.driver.status().running)
+        wait_until(lambda: not _runs(world))
         with pytest.raises(ProxyUnreachable):
             world.driver.switch("core", "blue")
         assert world.driver.boot(after)

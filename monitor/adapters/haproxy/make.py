@@ -25,6 +25,7 @@ def settings_of(section: ProxySection) -> ProxySettings:
         internal_listen=section.internal_listen,
         timeouts=ProxyTimeouts(**section.timeouts.model_dump()),
         retries=section.retries,
+        reuse_connections=section.reuse_connections,
         max_connections=section.max_connections,
         maintenance_page=section.maintenance_page,
         privileged=section.run == "container" or os.geteuid() == 0,
