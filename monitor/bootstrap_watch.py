@@ -108,7 +108,7 @@ def make_view(app: App, daemon: Daemon | None = None) -> StatusView:
         budgets=budget,
         up=(lambda: (True, True))
         if daemon is None
-        else lambda: (daemon.supervisor.engine_lost_at is None, daemon.proxy is None or daemon.proxy.up),
+        else lambda: (daemon.supervisor.engine.lost_at is None, daemon.proxy is None or daemon.proxy.up),
         firing=app.alerting.manager.firing,
     )
 

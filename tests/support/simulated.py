@@ -188,7 +188,7 @@ class Host:
             events = self.engine.take_events()
             if not events:
                 return
-            services = [self.supervisor.event(event, self.clock.now()) for event in events]
+            services = [self.supervisor.event(event) for event in events]
             for service in dict.fromkeys(name for name in services if name is not None):
                 self.supervisor.look(service, self.clock.now())
         raise AssertionError("the engine's events do not end")

@@ -110,9 +110,9 @@ def test_an_engine_that_goes_down_in_order_stops_nothing_for_good(host: Host) ->
     host.settle()
     host.clock.advance(1)
     host.engine.reachable = False
-    host.supervisor.engine_lost(host.clock.now(), "connection refused")
+    host.supervisor.engine.lost(host.clock.now(), "connection refused")
     host.clock.advance(20)
-    host.supervisor.engine_patience(host.clock.now())
+    host.supervisor.engine.patience(host.clock.now())
     assert host.alerts.kinds("fired") == ["engine-down"]
     host.engine.reachable = True
     host.look_at_all()

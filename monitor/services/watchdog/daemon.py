@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from monitor.domain.conditions import Condition
+from monitor.domain.conditions import Condition, ConditionKind
 from monitor.domain.containers import EngineEvent
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT
 from monitor.domain.watchfacts import Verdict
@@ -43,6 +43,11 @@ _GRACE: Final = 15.0
 _EVENT_EVERY: Final = 2.0
 _PRUNE_EVERY: Final = 3600.0
 _FLUSH_EVERY: Final = 60.0
+_OWN_CONDITIONS: Final[tuple[tuple[ConditionKind, str], ...]] = (
+    ("host-offline", ""),
+    ("state", ""),
+    ("state", "bgmon.yml"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Daemon:
             since_ns=parts.watch.memory.last_event(),
             on_event=lambda event: self.desk.put(lambda: self._event(event), URGENT),
             on_connect=lambda: self.desk.put(self._relist, SOON),
-            on_lost=lambda why: self.desk.put(lambda: self.supervisor.engine_lost(self._now(), why), URGENT),
+            on_lost=lambda why: self.desk.put(lambda: self.supervisor.engine.lost(self._now(), why), URGENT),
         )
         self._pool = ThreadPoolExecutor(_ACTS_AT_ONCE, thread_name_prefix="bgmon-act")
         self._proxy_stopped = False
@@ -119,7 +124,7 @@ class Daemon:
     def problems(self) -> list[str]:
         """Why the daemon is not ready, a line each; safe from any thread."""
         found = []
-        if self.supervisor.engine_lost_at is not None:
+        if self.supervisor.engine.lost_at is not None:
             found.append("the Docker engine does not answer")
         if time.monotonic() - self._desk_seen > _STUCK_AFTER:
             found.append("the supervisor makes no progress")
@@ -154,6 +159,7 @@ class Daemon:
             await server.start()
         parts.alerting.start()
         self.desk.start()
+        self._clear()
         for notice in parts.notices:
             parts.watch.alerts.fire(notice, self._now())
         self._settle_deploys()
@@ -173,6 +179,11 @@ class Daemon:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
+    def _clear(self) -> None:
+        """Close what an earlier daemon left open about itself; what is still so is said again."""
+        for kind, service in _OWN_CONDITIONS:
+            self.parts.watch.alerts.resolve(kind, service, self._now(), "the daemon was started again")
+
     async def _end(self, tasks: list[asyncio.Task[object]], server: WebServer | None, prober: AsyncProber) -> None:
         log.info("stopping")
         self.stopping = True
@@ -184,7 +195,7 @@ class Daemon:
         await asyncio.to_thread(self.pump.stop, 2.0)
         # What is under way is finished: an act cut off in the middle would leave more to mend than it mended.
         deadline = time.monotonic() + _GRACE
-        while (self.supervisor.acting or self.desk.waiting()) and time.monotonic() < deadline:  # noqa: ASYNC110
+        while (self.supervisor.traces.acting or self.desk.waiting()) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         self.desk.put(self._hand_back, URGENT)
         await asyncio.to_thread(self.desk.stop, 5.0)
@@ -226,10 +237,9 @@ class Daemon:
             self.supervisor.look(service, self._now())
 
     def _event(self, event: EngineEvent) -> None:
-        now = self._now()
         if event.labels.get(LABEL_KIND) == KIND_ACCESS:
             self._proxy_event(event)
-        service = self.supervisor.event(event, now)
+        service = self.supervisor.event(event)
         if service is not None:
             self.look(service, URGENT)
         if time.monotonic() - self._event_saved > _EVENT_EVERY:
@@ -259,7 +269,7 @@ class Daemon:
     def _timers(self) -> None:
         now = self._now()
         self._desk_seen = time.monotonic()
-        self.supervisor.engine_patience(now)
+        self.supervisor.engine.patience(now)
         for service in self.supervisor.due(now):
             self.look(service, SOON)
 
@@ -283,7 +293,7 @@ class Daemon:
             return
         before = self.supervisor.observer.seen.get(service)
         self.supervisor.look(service, now)
-        if self.supervisor.missed(before, self.supervisor.observer.seen.get(service), now):
+        if self.supervisor.traces.missed(before, self.supervisor.observer.seen.get(service), now):
             log.warning("%s changed and the event stream did not say so: it is read anew", service)
             self.pump.recycle()
 
@@ -346,7 +356,7 @@ class Daemon:
             self._settling = False
 
     def _check_proxy(self) -> None:
-        if self.proxy is not None and self.supervisor.engine_lost_at is None:
+        if self.proxy is not None and self.supervisor.engine.lost_at is None:
             self.proxy.check()
 
     # -- chores --

@@ -47,7 +47,7 @@ class Round:
     def _look(self) -> None:
         for service in dict.fromkeys([*self.supervisor.services(), *self.supervisor.watches]):
             self.supervisor.look(service, self._parts.clock.now())
-            if self.supervisor.engine_lost_at is not None:
+            if self.supervisor.engine.lost_at is not None:
                 raise EngineUnreachable(
                     "the Docker engine does not answer", hint="see: systemctl status docker, or: bgmon doctor"
                 )

@@ -52,7 +52,7 @@ class ProxyWatch:
         self._locks = locks
         self._alerts = alerts
         self._clock = clock
-        self._down = False
+        self._down = True  # an earlier daemon may have left its alert open
         self.up = True
 
     def check(self) -> None:

@@ -15,28 +15,25 @@ from monitor.domain.aftermath import act_done, act_failed, act_put_off
 from monitor.domain.conditions import Condition
 from monitor.domain.containers import Container, EngineEvent
 from monitor.domain.deaths import A_PERSON
-from monitor.domain.intent import Intent, Span, intent_of, merged
 from monitor.domain.records import Release
 from monitor.domain.supervise import decide
 from monitor.domain.watch import DOWN, Watch, fresh
-from monitor.domain.watchfacts import Death, Decision, Fire, Heal, Note, SetPolicy, Verdict
+from monitor.domain.watchfacts import Decision, Fire, Heal, Note, SetPolicy, Verdict
 from monitor.errors import BgmonError, EngineUnreachable, StateError
 from monitor.services.watchdog.book import Book
+from monitor.services.watchdog.enginewatch import EngineWatch
 from monitor.services.watchdog.evidence import log_tail, origin
 from monitor.services.watchdog.healer import Healer, Outcome
 from monitor.services.watchdog.observer import Observer, Seen
 from monitor.services.watchdog.parts import WatchParts, WatchSettings
 from monitor.services.watchdog.steady import SteadyMemory
+from monitor.services.watchdog.traces import Traces
 
 log = logging.getLogger(__name__)
 
 Dispatch = Callable[[Callable[[], None]], None]
 _LOOKED_AT = frozenset({"start", "die", "stop", "destroy", "pause", "unpause", "rename"})
-_ENGINE_PATIENCE = 5.0
-_STREAM_PATIENCE = 2.0
-_AT_ONCE = 1.5
 _NEW_SERVICES = 1.0
-_ENGINE_SHUTDOWN = 30.0  # what the engine stops while it goes down, nobody asked for
 
 
 class Supervisor:
@@ -67,22 +64,12 @@ class Supervisor:
         self.watches: dict[str, Watch] = parts.memory.watches()
         self.observer = Observer(parts, settings, verdicts)
         self.strains: Mapping[str, str] = {}
-        self.engine_lost_at: float | None = None
-        self._outage: tuple[float, float] | None = None
-        self._engine_told = False
-        self._engine_why = ""
-        self._last_events: dict[str, float] = {}
-        self._unannounced: dict[str, float] = {}
+        self.engine = EngineWatch(parts.alerts)
+        self.traces = Traces()
         self._listed = 0.0
         self._healer = Healer(parts)
         self._dispatch = dispatch
         self._settle = settle
-        self._acting: dict[str, Span] = {}
-        self._spans: list[Span] = []
-        self._deaths: dict[str, list[Death]] = {}
-        self._intents: dict[str, Intent] = {}
-        self._killed: dict[str, float] = {}
-        self._ooms: set[str] = set()
         now = parts.clock.now()
         self._host_acts = [at for _, at in parts.memory.restarts_since(now - settings.host_window)]
 
@@ -109,26 +96,12 @@ class Supervisor:
 
     # -- what comes in --
 
-    def event(self, event: EngineEvent, now: float) -> str | None:
+    def event(self, event: EngineEvent) -> str | None:
         """Take an engine event in; the service that is to be looked at because of it, if any."""
         service = self.observer.service_of(event.container_id) or self._claimed(event)
         if service is None:
             return None
-        self._last_events[event.container_id] = event.at
-        own = [*self._spans, *self._acting.values()]
-        if event.action == "start":
-            self._killed.pop(service, None)
-            self._ooms.discard(event.container_id)
-        elif event.action == "oom":
-            self._ooms.add(event.container_id)
-        elif event.action == "die":
-            self._died(service, event, own)
-        else:
-            wish = intent_of(event, own)
-            if wish is not None and not self._engine_came_up(event.at):
-                self._intents[service] = merged(self._intents.get(service), wish) or wish
-                self._killed.setdefault(service, event.at)
-        del now
+        self.traces.take(service, event, nobodys_wish=self.engine.stops_by_itself(event.at))
         looked_at = event.action in _LOOKED_AT or event.action.startswith("health_status")
         return service if looked_at else None
 
@@ -137,61 +110,38 @@ class Supervisor:
         service = event.labels.get("bgmon.service", "")
         return service if event.action in ("start", "destroy") and service in self.watches else None
 
-    def _died(self, service: str, event: EngineEvent, own: list[Span]) -> None:
-        for span in own:
-            if span.container == event.container_id and span.begin <= event.at and (span.end or event.at) >= event.at:
-                return
-        code = -1 if event.exit_code is None else event.exit_code
-        death = Death(event.at, code, oom=event.container_id in self._ooms)
-        self._ooms.discard(event.container_id)
-        self._deaths.setdefault(service, []).append(death)
-
-    def missed(self, before: Seen | None, after: Seen | None, now: float) -> bool:
-        """Whether the container changed some seconds ago and no event has said so: the stream has gone deaf."""
-        old = before.facts.container if before is not None else None
-        new = after.facts.container if after is not None else None
-        if new is None:
-            return False
-        if old is not None and old.id == new.id and old.state != new.state:
-            self._unannounced[new.id] = max(new.started_at or 0.0, new.finished_at or 0.0)
-        changed = self._unannounced.get(new.id)
-        if changed is None or now < changed + _STREAM_PATIENCE:
-            return False
-        del self._unannounced[new.id]
-        return self._last_events.get(new.id, 0.0) < changed - _STREAM_PATIENCE
-
     # -- the look --
 
     def look(self, service: str, now: float) -> None:
         """Gather, decide, carry out. Raises StateError; an engine that is away is remembered, not raised."""
-        if service in self._acting:
+        if service in self.traces.acting:
             return
         try:
             seen = self.observer.see(
                 service,
                 now,
-                deaths=tuple(self._deaths.get(service, ())),
-                intent=self._intents.get(service),
+                deaths=self.traces.deaths(service),
+                intent=self.traces.wish(service),
                 strain=self.strains.get(service, ""),
                 blocked_by=self._blocked_by(service),
                 host_acts=self._host_acts_left(now),
-                outage=self._outage,
+                outage=self.engine.outage,
             )
         except EngineUnreachable as error:
-            self.engine_lost(now, str(error))
+            self.engine.lost(now, str(error))
             return
-        if self.engine_lost_at is not None:
+        if self.engine.lost_at is not None:
             self.engine_answers(now)
             self.look(service, now)  # what was known of wishes until now may have been the engine's own doing
             return
         if seen is None:
-            self._deaths.pop(service, None)
+            self.traces.counted(service)
             self._forget(service, now)
             return
         watch = self.watches.get(service) or fresh(service, seen.release.deploy, now)
         decision = decide(watch, seen.facts, now)
         self._carry_out(service, seen, decision, now)
-        self._deaths.pop(service, None)
+        self.traces.counted(service)
 
     def _blocked_by(self, service: str) -> str:
         spec = self.settings.specs.get(service)
@@ -279,8 +229,7 @@ class Supervisor:
     def _begin(self, service: str, seen: Seen, heal: Heal, now: float) -> Callable[[], None]:
         """Start the act elsewhere. Returns what to call once the decision has been recorded."""
         container = seen.facts.container
-        span = Span(container.id if container is not None else "", now)
-        self._acting[service] = span
+        self.traces.begin(service, container.id if container is not None else "", now)
         outcomes: list[Outcome] = []
         recorded: list[bool] = []
 
@@ -302,9 +251,7 @@ class Supervisor:
 
     def _acted(self, service: str, heal: Heal, outcome: Outcome, seen: Seen) -> None:
         now = self.parts.clock.now()
-        span = self._acting.pop(service)
-        self._spans = [old for old in self._spans if now - (old.end or now) < _ENGINE_SHUTDOWN]
-        self._spans.append(replace(span, end=now))
+        self.traces.end(service, now)
         watch = self.watches.get(service)
         if watch is None:
             return
@@ -326,18 +273,6 @@ class Supervisor:
         condition = Condition("rolled-back", service, "ticket", f"{service} was {text}", reason)
         self.parts.alerts.tell(condition, now)
 
-    def _engine_came_up(self, at: float) -> bool:
-        """An engine that was killed stops what it finds alive when it comes back, as if somebody had asked for it."""
-        if self.engine_lost_at is not None:
-            return at >= self.engine_lost_at
-        return self._outage is not None and self._outage[0] + _ENGINE_SHUTDOWN <= at <= self._outage[1]
-
-    def _stopped_by_the_engine(self, since: float) -> list[str]:
-        """On its way down the engine stops everything within a moment; what a person stopped before stands apart."""
-        late = {name: at for name, at in self._killed.items() if at >= since}
-        last = max(late.values(), default=0.0)
-        return [name for name, at in late.items() if at >= last - _AT_ONCE]
-
     def hand_back(self) -> None:
         """Before the daemon ends: crash loops are Docker's again. `taken` stays, and says whose they were."""
         for service, watch in self.watches.items():
@@ -346,43 +281,21 @@ class Supervisor:
             if watch.taken and watch.state == "crash-looping" and container is not None:
                 self._set_policy(service, container, watch.taken, self.parts.clock.now())
 
-    @property
-    def acting(self) -> frozenset[str]:
-        return frozenset(self._acting)
-
     # -- the engine --
 
-    def engine_lost(self, now: float, why: str) -> None:
-        """The engine does not answer: nothing is decided until it does."""
-        if self.engine_lost_at is None:
-            self.engine_lost_at = now
-            log.warning("the engine does not answer: %s", why)
-        self._engine_why = why
-
-    def engine_patience(self, now: float) -> None:
-        """Say that the engine is gone once it has had the time of a restart."""
-        lost = self.engine_lost_at
-        if lost is None or self._engine_told or now - lost < _ENGINE_PATIENCE:
-            return
-        self._engine_told = True
-        condition = Condition("engine-down", "", "page", "the Docker engine does not answer", self._engine_why)
-        self.parts.alerts.fire(condition, now)
-
     def engine_answers(self, now: float) -> None:
-        """It does again: what it stopped on its way down was no person's wish."""
-        if self.engine_lost_at is None:
-            return
-        since = self.engine_lost_at - _ENGINE_SHUTDOWN
-        self.engine_lost_at = None
-        self._outage = (since, now + _AT_ONCE)
-        for name in self._stopped_by_the_engine(since):
-            self._intents.pop(name, None)
+        """What it stopped on its way down was no person's wish."""
+        returned = self.engine.lost_at is not None
+        self.engine.answers(now)
+        for name in self.engine.stopped_going_down(self.traces.killed) if returned else []:
+            self.traces.drop_wish(name)
             flags = self.parts.store.flags(name)
-            if flags.stopped_by == A_PERSON and (flags.stopped_at or 0.0) >= since:
+            if (
+                flags.stopped_by == A_PERSON
+                and self.engine.outage
+                and (flags.stopped_at or 0.0) >= self.engine.outage[0]
+            ):
                 self.book.forget_stop(name)
-        log.info("the engine answers again")
-        self._engine_told = False
-        self.parts.alerts.resolve("engine-down", "", now, "the engine answers again")
 
 
 def _before_the_act(old: Watch | None, new: Watch) -> Watch:

@@ -1,0 +1,71 @@
+"""Whether the engine answers, and what it did to containers on its way down and up again.
+
+On its way down it stops them all, and its events look as if somebody had asked for it. One that was killed finds them
+alive when it comes back, ends them, and takes that for a stop as well.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from monitor.domain.conditions import Condition
+from monitor.ports.alerts import Alerts
+
+log = logging.getLogger(__name__)
+
+PATIENCE: Final = 5.0
+SHUTDOWN: Final = 30.0
+_AT_ONCE: Final = 1.5
+
+
+class EngineWatch:
+    """`lost_at` is None while it answers; `outage` spans the last time it did not, its way down included."""
+
+    def __init__(self, alerts: Alerts) -> None:
+        self._alerts = alerts
+        self._why = ""
+        self._told = False
+        self.lost_at: float | None = None
+        self.outage: tuple[float, float] | None = None
+
+    def lost(self, now: float, why: str) -> None:
+        if self.lost_at is None:
+            self.lost_at = now
+            log.warning("the engine does not answer: %s", why)
+        self._why = why
+
+    def patience(self, now: float) -> None:
+        """Say that it is gone once it has had the time of a restart."""
+        if self.lost_at is None or self._told or now - self.lost_at < PATIENCE:
+            return
+        self._told = True
+        summary = "the Docker engine does not answer"
+        self._alerts.fire(Condition("engine-down", "", "page", summary, self._why), now)
+
+    def answers(self, now: float) -> None:
+        """It does, or does again; an alert that an earlier daemon left open is closed, too."""
+        if self.lost_at is not None:
+            self.outage = (self.lost_at - SHUTDOWN, now + _AT_ONCE)
+            self.lost_at = None
+            log.info("the engine answers again")
+        self._told = False
+        self._alerts.resolve("engine-down", "", now, "the engine answers again")
+
+    def stops_by_itself(self, at: float) -> bool:
+        """Whether a stop at `at` is its own doing as it comes up."""
+        if self.lost_at is not None:
+            return at >= self.lost_at
+        return self.outage is not None and self.outage[0] + SHUTDOWN <= at <= self.outage[1]
+
+    def stopped_going_down(self, killed: Mapping[str, float]) -> list[str]:
+        """Of those killed at these times, the ones it stopped itself: all within a moment, and the last before its end.
+
+        What a person stopped before that stands apart.
+        """
+        if self.outage is None:
+            return []
+        late = {name: at for name, at in killed.items() if self.outage[0] <= at}
+        last = max(late.values(), default=0.0)
+        return [name for name, at in late.items() if at >= last - _AT_ONCE]

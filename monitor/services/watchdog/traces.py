@@ -1,0 +1,97 @@
+"""What events told that nobody can see afterwards: how a process died, that a person asked for it, what was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from monitor.domain.containers import EngineEvent
+from monitor.domain.intent import Intent, Span, intent_of, merged
+from monitor.domain.watchfacts import Death
+from monitor.services.watchdog.observer import Seen
+
+_STREAM_PATIENCE: Final = 2.0
+_SPANS_KEPT: Final = 30.0
+
+
+class Traces:
+    """By service; `acting` holds bgmon's own acts under way, whose events say nothing about anybody else."""
+
+    def __init__(self) -> None:
+        self.acting: dict[str, Span] = {}
+        self.killed: dict[str, float] = {}
+        self._over: list[Span] = []
+        self._deaths: dict[str, list[Death]] = {}
+        self._wishes: dict[str, Intent] = {}
+        self._ooms: set[str] = set()
+        self._last_events: dict[str, float] = {}
+        self._unannounced: dict[str, float] = {}
+
+    def take(self, service: str, event: EngineEvent, *, nobodys_wish: bool) -> None:
+        """Remember what the event tells. `nobodys_wish`: stops at this moment are the engine's own."""
+        self._last_events[event.container_id] = event.at
+        if event.action == "start":
+            self.killed.pop(service, None)
+            self._ooms.discard(event.container_id)
+        elif event.action == "oom":
+            self._ooms.add(event.container_id)
+        elif event.action == "die":
+            self._died(service, event)
+        elif not nobodys_wish:
+            wish = intent_of(event, self._own())
+            if wish is not None:
+                self._wishes[service] = merged(self._wishes.get(service), wish) or wish
+                self.killed.setdefault(service, event.at)
+
+    def _died(self, service: str, event: EngineEvent) -> None:
+        oom = event.container_id in self._ooms
+        self._ooms.discard(event.container_id)
+        ours = any(
+            span.container == event.container_id
+            and span.begin <= event.at
+            and (span.end is None or event.at <= span.end)
+            for span in self._own()
+        )
+        if not ours:
+            code = -1 if event.exit_code is None else event.exit_code
+            self._deaths.setdefault(service, []).append(Death(event.at, code, oom=oom))
+
+    def _own(self) -> Iterator[Span]:
+        yield from self._over
+        yield from self.acting.values()
+
+    def deaths(self, service: str) -> tuple[Death, ...]:
+        return tuple(self._deaths.get(service, ()))
+
+    def wish(self, service: str) -> Intent | None:
+        return self._wishes.get(service)
+
+    def counted(self, service: str) -> None:
+        """Its deaths have been decided upon."""
+        self._deaths.pop(service, None)
+
+    def drop_wish(self, service: str) -> None:
+        self._wishes.pop(service, None)
+
+    def begin(self, service: str, container: str, now: float) -> None:
+        self.acting[service] = Span(container, now)
+
+    def end(self, service: str, now: float) -> None:
+        span = self.acting.pop(service)
+        self._over = [old for old in self._over if now - (old.end or now) < _SPANS_KEPT]
+        self._over.append(replace(span, end=now))
+
+    def missed(self, before: Seen | None, after: Seen | None, now: float) -> bool:
+        """Whether the container changed some seconds ago and no event has said so: the stream has gone deaf."""
+        old = before.facts.container if before is not None else None
+        new = after.facts.container if after is not None else None
+        if new is None:
+            return False
+        if old is not None and old.id == new.id and old.state != new.state:
+            self._unannounced[new.id] = max(new.started_at or 0.0, new.finished_at or 0.0)
+        changed = self._unannounced.get(new.id)
+        if changed is None or now < changed + _STREAM_PATIENCE:
+            return False
+        del self._unannounced[new.id]
+        return self._last_events.get(new.id, 0.0) < changed - _STREAM_PATIENCE
