@@ -43,6 +43,8 @@ def due(
     closed = (now - delay) // length * length
     if counted_to is None or counted_to > closed + 10 * length:  # at first, or after a clock that was far ahead
         counted_to = closed - length
+    if counted_to > closed:  # the clock was set back a little: wait until it has come round again
+        return Windows(closed + length, closed, length), 0
     oldest = closed - catch_up // length * length
     lost = max(0, oldest - counted_to)
     counted_to = max(counted_to, oldest)

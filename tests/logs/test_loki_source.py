@@ -197,6 +197,15 @@ def test_a_clock_that_was_ahead_does_not_stop_the_counting(
     assert store.totals()["core"].lines == 60
 
 
+def test_a_clock_that_is_set_back_counts_nothing_twice(
+    loki: MiniLoki, source: LokiSource, store: SqliteLogStore
+) -> None:
+    loki.push([entry("core", START + n) for n in range(1, 301)])
+    poller = LogPoller(source, store)
+    poll_through(poller, [START, START + 360, START + 200, START + 60, START + 300, START + 360, START + 420])
+    assert store.totals()["core"].lines == 300
+
+
 def test_what_loki_loses_again_is_not_taken_back(loki: MiniLoki, source: LokiSource, store: SqliteLogStore) -> None:
     """A partial answer makes no counter fall, nor count the rest twice when it is whole again."""
     lines = [entry("core", START + n) for n in range(1, 31)]

@@ -1,0 +1,81 @@
+"""The logs sections: from bgmon.yml to rules, and what is wrong with wrong ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.config.loader import load_text
+from monitor.config.logcompile import log_rules
+from monitor.domain.logrules import LogRule
+from monitor.errors import ConfigError
+
+
+def rules(services: str, logs: str = "{}") -> dict[str, LogRule]:
+    return log_rules(load_text(f"project: p\nservices: {services}\nlogs: {logs}\n", "bgmon.yml", {"TOKEN": "s3cr3t"}))
+
+
+def test_the_proxys_log_is_the_default_with_the_slo_among_the_buckets() -> None:
+    rule = rules("{a: {image: x, port: 1, health: {path: /up?x}, slo: {latency: {threshold: 300ms, target: 99}}}}")["a"]
+    assert rule.format == "access"
+    assert rule.ignore == ("/up",)
+    assert 0.3 in rule.buckets
+    assert list(rule.buckets) == sorted(rule.buckets)
+
+
+def test_workers_and_services_that_are_off_have_no_rule() -> None:
+    assert rules("{a: {image: x}, b: {image: x, port: 1, logs: {source: 'off'}}}") == {}
+
+
+def test_a_services_own_log() -> None:
+    made = rules(
+        "{a: {image: x, logs: {source: app, format: json, status: code, duration: took, unit: ms, buckets: [0.1, 1]}},"
+        " b: {image: x, logs: {source: app, format: caddy}},"
+        " c: {image: x, logs: {source: app, format: regex, regex: '(?P<status>[0-9]+)'}}}"
+    )
+    assert (made["a"].status, made["a"].duration, made["a"].unit, made["a"].buckets) == (
+        "code",
+        "took",
+        "ms",
+        (0.1, 1.0),
+    )
+    assert (made["b"].duration, made["b"].path) == ("duration", "request.uri")
+    assert (made["c"].duration, made["c"].path) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("logs", "message"),
+    [
+        ("{source: app, format: regex}", "go together"),
+        ("{source: app, regex: 'x'}", "go together"),
+        ("{source: app, format: regex, regex: '(?P<status>'}", "no RE2"),
+        ("{source: app, format: regex, regex: '(?P<status>a)(?=b)'}", "no RE2"),
+        ("{source: app, format: regex, regex: '(?P<code>a)'}", "no group (?P<status>...)"),
+        ("{format: json}", "source: app"),
+        ("{source: app, buckets: [1, 0.5]}", "rise"),
+        ("{source: app, unit: minutes}", "'s', 'ms'"),
+        ("{source: application}", "'proxy'"),
+    ],
+)
+def test_wrong_rules_are_told(logs: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rules(f"{{a: {{image: x, port: 1, logs: {logs}}}}}")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("logs", "message"),
+    [
+        ("{source: loki}", "needs its url"),
+        ("{source: loki, url: 'loki:3100'}", "http"),
+        ("{source: loki, url: 'http://l', token: '${TOKEN}', user: u, password: p}", "either"),
+        ("{source: loki, url: 'http://l', user: u}", "go together"),
+        ("{window: 500ms}", "whole seconds"),
+        ("{labels: {service: x}}", "cannot select"),
+        ("{source: loki, url: 'http://l', tls: {cert: x}}", "go together"),
+    ],
+)
+def test_wrong_sources_are_told_without_their_secrets(logs: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rules("{a: {image: x, port: 1}}", logs)
+    assert message in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
