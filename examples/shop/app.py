@@ -247,11 +247,16 @@ class Shop:
         if not self.on.search_url:
             return 200, f"{self.on.service} {self.on.version} found nothing for {query!r}\n"
         ask = urllib.request.Request(self.on.search_url, headers={"Connection": "close"})
-        try:
-            answer = await asyncio.to_thread(lambda: urllib.request.urlopen(ask, timeout=5).read())
-        except OSError as error:
-            return 502, f"search: {error}\n"
-        return 200, answer.decode(errors="replace")
+        deadline = time.monotonic() + 8
+        while True:  # it may just be restarting
+            try:
+                answer = await asyncio.to_thread(lambda: urllib.request.urlopen(ask, timeout=2).read())
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    return 502, f"search: {error}\n"
+                await asyncio.sleep(0.2)
+            else:
+                return 200, answer.decode(errors="replace")
 
     def eat(self, megabytes: int) -> None:
         for _ in range(megabytes):
