@@ -31,7 +31,8 @@ from monitor.config.compile import service_spec, spec_to_json
 from monitor.config.service import ServiceSection
 from monitor.domain.containers import ContainerSpec
 from monitor.domain.records import DeployRecord, Release
-from monitor.services.watchdog.daemon import Daemon, DaemonParts
+from monitor.services.watchdog.daemon import Daemon
+from monitor.services.watchdog.daemonparts import DaemonParts
 from monitor.services.watchdog.parts import WatchParts, WatchSettings
 
 IMAGE = "example/core:v1"

@@ -22,7 +22,8 @@ from monitor.ports.alerts import Alerts
 from monitor.render.haproxy import CONFIG
 from monitor.services.deploy.deployer import DeployService
 from monitor.services.deploy.parts import Event
-from monitor.services.watchdog.daemon import Daemon, DaemonParts
+from monitor.services.watchdog.daemon import Daemon
+from monitor.services.watchdog.daemonparts import DaemonParts
 from monitor.services.watchdog.once import Round
 from monitor.services.watchdog.parts import WatchParts, WatchSettings
 from monitor.services.watchdog.proxywatch import ProxyWatch

@@ -31,7 +31,8 @@ from monitor.config.service import ServiceSection
 from monitor.domain.containers import Container, ContainerSpec
 from monitor.domain.records import DeployRecord, Release
 from monitor.errors import UsageError
-from monitor.services.watchdog.daemon import Daemon, DaemonParts
+from monitor.services.watchdog.daemon import Daemon
+from monitor.services.watchdog.daemonparts import DaemonParts
 from monitor.services.watchdog.parts import WatchParts, WatchSettings
 from tests.support.wait import wait_until
 

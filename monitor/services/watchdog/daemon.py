@@ -10,25 +10,22 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final
 
 from monitor.domain.conditions import Condition, ConditionKind
 from monitor.domain.containers import EngineEvent
-from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT
+from monitor.domain.names import KIND_ACCESS, LABEL_KIND
 from monitor.domain.watchfacts import Verdict
 from monitor.errors import BgmonError
-from monitor.ports.engine import Engine
-from monitor.ports.watch import AlertRunner, AsyncProber, Chores, ServiceManager
+from monitor.ports.watch import AsyncProber
 from monitor.ports.web import WebServer
+from monitor.services.watchdog.daemonparts import DaemonParts
 from monitor.services.watchdog.desk import SOON, URGENT, WHENEVER, Desk
 from monitor.services.watchdog.eventpump import EventPump
-from monitor.services.watchdog.orphans import strangers
-from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.orphans import StrangerWatch
 from monitor.services.watchdog.probing import Probing
-from monitor.services.watchdog.proxywatch import ProxyWatch
 from monitor.services.watchdog.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -48,34 +45,6 @@ _OWN_CONDITIONS: Final[tuple[tuple[ConditionKind, str], ...]] = (
     ("state", ""),
     ("state", "bgmon.yml"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DaemonParts:
-    """What the daemon puts together.
-
-    `events` is an engine client of its own, since its stream holds a connection for good. `reload` reads bgmon.yml
-    again and raises ConfigError, `stamp` changes when the file does. `chores` are (name, seconds, work).
-    """
-
-    watch: WatchParts
-    settings: WatchSettings
-    events: Engine
-    make_prober: Callable[[], AsyncProber]
-    selfcheck: Callable[[], Awaitable[str]]
-    alerting: AlertRunner
-    chores: Chores
-    manager: ServiceManager
-    reload: Callable[[], WatchSettings]
-    stamp: Callable[[], object]
-    make_proxy: Callable[[Callable[[], bool]], ProxyWatch] | None = None
-    make_server: Callable[[Daemon], WebServer | None] = lambda _: None
-    extra: Sequence[tuple[str, float, Callable[[], None]]] = ()
-    reconcile: float = 30.0
-    retention: float = 30 * 86400.0
-    notices: Sequence[Condition] = ()
-    max_probes: int = 256
-    on_ready: Callable[[], None] = field(default=lambda: None)
 
 
 class Daemon:
@@ -107,8 +76,7 @@ class Daemon:
         self._proxy_stopped = False
         self.proxy = parts.make_proxy(lambda: self._proxy_stopped) if parts.make_proxy is not None else None
         self._queued: set[str] = set()
-        self._strange: dict[str, str] = {}
-        self._told_strange: set[str] = set()
+        self._strangers = StrangerWatch(parts.watch)
         self._settling = False
         self._event_saved = 0.0
         self._desk_seen = time.monotonic()
@@ -284,7 +252,7 @@ class Daemon:
         self._desk_seen = time.monotonic()
         for service in dict.fromkeys([*self.supervisor.services(), *self.supervisor.watches]):
             self.desk.put(lambda service=service: self._round(service), WHENEVER)  # type: ignore[misc]
-        self.desk.put(self._look_for_strangers, WHENEVER)
+        self.desk.put(self._strangers.look, WHENEVER)
 
     def _round(self, service: str) -> None:
         now = self._now()
@@ -296,24 +264,6 @@ class Daemon:
         if self.supervisor.traces.missed(before, self.supervisor.observer.seen.get(service), now):
             log.warning("%s changed and the event stream did not say so: it is read anew", service)
             self.pump.recycle()
-
-    def _look_for_strangers(self) -> None:
-        watch = self.parts.watch
-        try:
-            containers = watch.engine.containers({LABEL_PROJECT: watch.project})
-        except BgmonError as error:
-            log.info("containers could not be listed: %s", error)
-            return
-        known = [release.container for name in watch.store.services() if (release := watch.store.active(name))]
-        locked = [name for name in {container.service for container in containers} if name and watch.locks.held(name)]
-        strange = strangers(containers, known, locked)
-        # Twice in a row: what a deploy has just made or is about to remove is no stranger.
-        for ref in strange.keys() & self._strange.keys() - self._told_strange:
-            log.warning("a container that no release knows is left alone: %s", strange[ref])
-            condition = Condition("orphan", "", "info", "a container that no release knows", strange[ref])
-            watch.alerts.tell(condition, self._now())
-        self._told_strange = (self._told_strange | (strange.keys() & self._strange.keys())) & strange.keys()
-        self._strange = strange
 
     def _offline(self, wrong: str) -> None:
         alerts, now = self.parts.watch.alerts, self._now()
