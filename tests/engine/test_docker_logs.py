@@ -254,3 +254,14 @@ def test_an_engine_that_is_away_is_reported_and_loses_nothing(
     assert not poller.state().up
     with pytest.raises(SourceUnreachable):
         DockerLogSource(EngineHttp("tcp://127.0.0.1:1"), project, RULES, follow=False).window(["core"], 0, 1)
+
+
+def test_a_log_that_cannot_be_read_is_warned_of_once_and_holds_up_no_other(
+    source: DockerLogSource, store: SqliteLogStore, run: Run
+) -> None:
+    run("sleep 60", service="web", log_config={"type": "none"})
+    run(WRITER + "sleep 60", 0, 200)
+    poller = LogPoller(source, store)
+    assert polled(poller, store, 200) == expected(0, 200)
+    assert poller.state().warnings == 1
+    assert poller.state().up

@@ -75,6 +75,7 @@ class DockerLogSource:
         self._tails: dict[str, Tail] = {}
         self._births: Births | None = None
         self._step: dict[str, int] = {}
+        self._told: set[str] = set()
 
     # -- a window, for commands --
 
@@ -143,8 +144,9 @@ class DockerLogSource:
             *self._each(read, list(present.values())),
             *self._each(read_absent, going),
         ]:
-            if problem:
-                warnings.append(problem)
+            if problem and problem not in self._told:
+                warnings.append(problem)  # once: a log driver that cannot be read stays so
+                self._told.add(problem)
             if position != Position():
                 kept[log.id] = dump(position)
             for service, more in counts.items():

@@ -20,6 +20,7 @@ from monitor.adapters.docker_logs.transport import EngineHttp, Stream
 from monitor.errors import BgmonError, NotFound
 
 MOST_LINES: Final = 200_000
+_ALREADY_THERE: Final = "5000"  # lines; to ask for all would make the engine read the whole log at every attempt
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
@@ -79,6 +80,7 @@ class Tail:
     def _follow(self) -> bool:
         parameters = {
             "follow": "1",
+            "tail": _ALREADY_THERE,
             "timestamps": "1",
             "stdout": "1",
             "stderr": "1" if self._stderr else "0",
