@@ -130,11 +130,18 @@ def test_a_crash_loop_after_a_deploy_goes_back_to_the_last_good_version(stage: S
     stage.service(env={"EXIT_AFTER": "1.5s"})
     with daemon(stage):
         stage.deploy("v2", pull="never")
-        wait_until(lambda: service(stage).get("version") == "v1", what="a rollback", timeout=60)
+        wait_until(lambda: _last_deploy(stage) == ("rollback", "deployed"), what="a rollback", timeout=60)
+        wait_until(lambda: service(stage).get("version") == "v1", what="the daemon knows")
         wait_until(lambda: state(stage) == "healthy", what="core is healthy")
         assert stage.version() == "v1"
         wait_until(lambda: "rolled back to v1" in said(chat), what="the chat is told")
-    assert stage.app().store.deploys("core")[0].kind == "rollback"
+
+
+def _last_deploy(stage: Stage) -> tuple[str, str | None]:
+    app = stage.app()
+    record = app.store.deploys("core")[0]
+    app.close()
+    return record.kind, record.result
 
 
 def test_a_dead_proxy_is_started_again(stage: Stage, chat: Chat) -> None:
