@@ -75,7 +75,7 @@ def time_text(seconds: float) -> bytes:
     """A time as the engine writes it; microseconds are as fine as a float of today tells.
 
     >>> time_text(1795466400.5)
-    b'2026-11-23T21:20:00.500000000Z'
+    b'2026-11-23T20:40:00.500000000Z'
     """
     micros = round(seconds * 1_000_000)
     whole = datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -85,8 +85,8 @@ def time_text(seconds: float) -> bytes:
 def unix_text(time: bytes) -> str:
     """A time as `since` takes it, to the nanosecond.
 
-    >>> unix_text(b'2026-11-23T21:20:00.500000001Z')
-    '1795468800.500000001'
+    >>> unix_text(b'2026-11-23T20:40:00.500000001Z')
+    '1795466400.500000001'
     """
     whole = datetime.strptime(time[:19].decode(), "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
     return f"{int(whole.timestamp())}.{time[20:29].decode()}"

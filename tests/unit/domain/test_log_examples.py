@@ -1,0 +1,23 @@
+"""The examples in the docstrings of the log modules are true."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = (
+    "monitor.domain.logcounts",
+    "monitor.domain.logrules",
+    "monitor.domain.logql",
+    "monitor.services.logmetrics.explain",
+    "monitor.adapters.docker_logs.lines",
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0
