@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -49,6 +50,8 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.services.watchdog.once import Round
     from monitor.services.watchdog.view import StatusView
 
+log = logging.getLogger(__name__)
+
 
 class App:
     """Everything of one project on this host, made when first asked for."""
@@ -76,7 +79,12 @@ class App:
     def database(self) -> Database:
         from monitor.adapters.state.db import Database  # noqa: PLC0415
 
-        return Database(self.state_dir / "state.db")
+        database = Database(self.state_dir / "state.db")
+        if database.set_aside is not None:
+            log.warning(
+                "the state file was corrupt and is kept as %s; bgmon begins with an empty one", database.set_aside
+            )
+        return database
 
     @cached_property
     def specs(self) -> dict[str, ServiceSpec]:
@@ -373,26 +381,41 @@ def build(config_file: str | None, *, verbose: int = 0) -> App:
     return App(load_file(path), path, verbose=verbose)
 
 
-def adopt(project: str, config: str, hooks: dict[str, str]) -> Path:
+def adopt(project: str, config: str, hooks: dict[str, bytes] | None) -> Path:
     """Keep what another host sent under the state folder; where bgmon.yml is now.
+
+    Args:
+        project: whose.
+        config: the text of bgmon.yml.
+        hooks: the hooks by name. None for a command that changes nothing here: then the file is for this command alone,
+            and to be removed by the caller.
 
     Raises:
         UsageError: a name is not one that bgmon could have sent.
     """
-    if name_problem(project) or any("/" in name or name.startswith(".") for name in hooks):
+    if name_problem(project) or any("/" in name or name.startswith(".") for name in hooks or ()):
         raise UsageError("this is no job of bgmon")
     folder = default_root() / "projects" / project
     kept = folder / ".bgmon" / "hooks"
     kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if hooks is None:
+        own = folder / f"bgmon.{os.getpid()}.yml"
+        own.write_text(config, encoding="utf-8")
+        return own
     for old in kept.iterdir():
         if old.name not in hooks:
             old.unlink()
-    for name, text in hooks.items():
-        (kept / name).write_text(text, encoding="utf-8")
-        (kept / name).chmod(0o700)
-    fresh = folder / "bgmon.yml.new"
-    fresh.write_text(config, encoding="utf-8")
-    return fresh.replace(folder / "bgmon.yml")
+    for name, data in hooks.items():
+        _put(kept / name, data, mode=0o700)
+    return _put(folder / "bgmon.yml", config.encode(), mode=0o600)
+
+
+def _put(path: Path, data: bytes, *, mode: int) -> Path:
+    """Written beside and renamed: a hook that runs just now keeps the file it was started from."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(data)
+    fresh.chmod(mode)
+    return fresh.replace(path)
 
 
 def state_root(config: Config, folder: Path) -> Path:

@@ -41,6 +41,8 @@ class BgmonError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.deploy = ""  # the deploy that ended so, with the seconds of its steps; for reports
+        self.timings: dict[str, float] = {}
 
 
 class UsageError(BgmonError):

@@ -38,8 +38,10 @@ class HookFolder:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # so that a time-out reaches what the hook started, too
             )
-        except OSError as error:
-            raise HookFailed(f"hook {name} could not be started: {error.strerror}", hint=f"chmod +x {path}") from None
+        except PermissionError:
+            raise HookFailed(f"hook {name} could not be started: permission denied", hint=f"chmod +x {path}") from None
+        except (OSError, ValueError) as error:
+            raise HookFailed(f"hook {name} could not be started: {getattr(error, 'strerror', None) or error}") from None
         try:
             output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -57,11 +59,17 @@ class HookFolder:
         return text
 
     def check(self) -> list[str]:
-        return [
-            f"{self._folder / name} is not executable: chmod +x {self._folder / name}"
-            for name in HOOKS
-            if (self._folder / name).exists() and not os.access(self._folder / name, os.X_OK)
-        ]
+        problems: list[str] = []
+        for path in sorted(self._folder.glob("*")):
+            if path.name.startswith(".") or path.name.endswith("~"):
+                continue
+            if path.name not in HOOKS:
+                problems.append(f"{path} is no hook's name: {', '.join(HOOKS)}")
+            elif not path.exists():
+                problems.append(f"{path} points nowhere")
+            elif not os.access(path, os.X_OK):
+                problems.append(f"{path} is not executable: chmod +x {path}")
+        return problems
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from monitor.errors import LockedError, StateError
 
 _POLL: Final = 0.05
+_GRACE: Final = 0.25  # asking whether a lock is held takes it for a moment: flock knows no other way
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -29,7 +30,7 @@ class FileLocks:
         # flock has no time-out of its own, and a signal-based one would not work outside the main thread.
         descriptor = self._open(name)
         try:
-            deadline = time.monotonic() + wait
+            deadline = time.monotonic() + max(wait, _GRACE)
             while not try_flock(descriptor):
                 if time.monotonic() >= deadline:
                     raise LockedError(
@@ -72,8 +73,9 @@ def try_flock(descriptor: int) -> bool:
 def _sign(descriptor: int, purpose: str) -> None:
     boot = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.exists() else ""
     holder = {"pid": os.getpid(), "boot": boot, "who": who(), "purpose": purpose, "since": time.time()}
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: it only serves the message
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 
 
 def _holder(descriptor: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -67,7 +68,9 @@ class FileSecrets:
         return values
 
     def drop(self, deploy: str) -> None:
-        self._path(deploy).unlink(missing_ok=True)
+        for path in (self._path(deploy), self._path(deploy).with_suffix(".tmp")):
+            with contextlib.suppress(OSError):  # what cannot be removed now is readable by its owner alone
+                path.unlink(missing_ok=True)
 
     def _path(self, deploy: str) -> Path:
         assert _DEPLOY_ID.match(deploy), "deploy ids are made by bgmon"

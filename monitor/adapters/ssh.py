@@ -35,7 +35,13 @@ def run_on(
     argv = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", *options, target, program, "job"]
     try:
         process = subprocess.Popen(  # noqa: S603 - ssh, with what bgmon.yml says
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
     except OSError as error:
         raise UnreachableError(f"ssh cannot be started: {error.strerror}", hint="install the OpenSSH client") from None

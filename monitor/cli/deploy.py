@@ -10,9 +10,9 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import carry_out, wait_option
-from monitor.cli.fleet import deploy_on_hosts, split_by_host
+from monitor.cli.fleet import HERE, deploy_on_hosts, split_by_host
 from monitor.cli.services import complete_service, spec_of
-from monitor.errors import UsageError
+from monitor.errors import BgmonError, UsageError
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     """
     app = settings.app()
     if resume:
-        return _resume(app, as_json=as_json)
+        return _resume(app, services, wait=wait, as_json=as_json)
     asked = [_Asked(name, given or None) for name, _, given in (item.partition("=") for item in services)]
     if everything:
         asked += [_Asked(name, None) for name in app.specs if name not in {item.service for item in asked}]
@@ -85,13 +85,23 @@ def command(  # noqa: PLR0917 - click passes them by name
     code = carry_out(settings, app, jobs, as_json=as_json) if jobs else 0
     if code or not remote:
         return code
-    return deploy_on_hosts(app, remote, options, undo=undo, as_json=as_json)
+    code = deploy_on_hosts(app, remote, options, before=[HERE] if jobs else [], undo=undo, as_json=as_json)
+    if code and undo and jobs:
+        back: dict[str, Callable[[Any], Any]] = {name: _back(name) for name in jobs}
+        carry_out(settings, app, back, as_json=as_json)
+    return code
 
 
 def _job(order: Order) -> Callable[[Any], Any]:
     from monitor.services.deploy.deployer import deploy  # noqa: PLC0415
 
     return lambda parts: deploy(parts, order)
+
+
+def _back(service: str) -> Callable[[Any], Any]:
+    from monitor.services.deploy.deployer import roll_back  # noqa: PLC0415
+
+    return lambda parts: roll_back(parts, service, previous=True)
 
 
 def _check_usage(asked: list[_Asked], image: str | None, tag: str | None) -> None:
@@ -144,14 +154,26 @@ def _show_plan(app: App, orders: list[Order], *, as_json: bool) -> int:
     return 0
 
 
-def _resume(app: App, *, as_json: bool) -> int:
-    from monitor.cli.output import emit_json  # noqa: PLC0415
-    from monitor.services.deploy.deployer import DeployService  # noqa: PLC0415
+def _resume(app: App, services: tuple[str, ...], *, wait: float, as_json: bool) -> int:
+    """Settle cut-off deploys, of these services or of all; 3 when somebody holds a lock."""
+    from monitor.cli.output import emit_json, report_error  # noqa: PLC0415
+    from monitor.services.deploy.recover import recover_service  # noqa: PLC0415
 
-    lines = DeployService(app.parts(lambda _event: None)).recover()
+    parts = app.parts(lambda _event: None)
+    lines: list[str] = []
+    worst = 0
+    for service in dict.fromkeys(record.service for record in app.store.unfinished()):
+        if services and service not in services:
+            continue
+        try:
+            with app.locks.acquire(service, wait=wait, purpose="recovery"):
+                lines += [f"{service}: {line}" for line in recover_service(parts, service)]
+        except BgmonError as error:
+            report_error(error, as_json=False)
+            worst = max(worst, error.exit_code)
     if as_json:
         emit_json({"recovered": lines})
     else:
-        for line in lines or ["nothing to settle"]:
+        for line in lines or ([] if worst else ["nothing to settle"]):
             click.echo(line)
-    return 0
+    return worst

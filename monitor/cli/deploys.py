@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.cli.context import Settings
-from monitor.cli.output import emit_event, report_error
+from monitor.cli.output import emit_event, report_error, unheard
 from monitor.cli.services import interruptible, side_by_side, worst_exit
-from monitor.errors import BgmonError, DeployFailed, UsageError
+from monitor.errors import BgmonError, DeployFailed
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
@@ -54,13 +54,14 @@ def _report(app: App, service: str, error: BgmonError, *, as_json: bool, several
     if as_json:
         document: dict[str, Any] = {"event": "failed", "service": service, "error": str(error), "hint": error.hint}
         document["exit"] = error.exit_code
-        last = None if isinstance(error, UsageError) else next(iter(app.store.deploys(service, limit=1)), None)
-        if last is not None and last.result != "deployed":
-            document |= {"deploy": last.id, "result": last.result, "timings": dict(last.timings)}
-        emit_event(document)
+        for record in app.store.deploys(service, limit=20) if error.deploy else []:
+            if record.id == error.deploy:
+                document |= {"deploy": record.id, "result": record.result, "timings": error.timings}
+        with unheard():
+            emit_event(document)
     if several:
         click.secho(f"{service}: ", bold=True, nl=False, err=True)
     report_error(error, as_json=False)
-    if isinstance(error, DeployFailed):
+    if error.deploy and isinstance(error, DeployFailed):
         active = app.store.active(service)
         click.echo(f"  {active.version} serves as before" if active else "  nothing serves yet", err=True)

@@ -12,7 +12,7 @@ from monitor.cli.output import emit_json
 from monitor.cli.services import service_argument
 
 
-@click.command("exec", context_settings={"ignore_unknown_options": True})
+@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @service_argument
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [ARGS]...")
 @click.option("-u", "--user", metavar="USER", help="Run as this user.")

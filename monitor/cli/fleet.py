@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +13,8 @@ from monitor.errors import BgmonError
 if TYPE_CHECKING:
     from monitor.bootstrap import App
     from monitor.services.deploy.parts import Order
+
+HERE: Final = "this machine"
 
 
 def split_by_host(app: App, orders: list[Order]) -> tuple[list[Order], dict[str, list[Order]]]:
@@ -31,13 +33,15 @@ def split_by_host(app: App, orders: list[Order]) -> tuple[list[Order], dict[str,
     return local, remote
 
 
-def deploy_on_hosts(app: App, remote: dict[str, list[Order]], options: list[str], *, undo: bool, as_json: bool) -> int:
+def deploy_on_hosts(
+    app: App, remote: dict[str, list[Order]], options: list[str], *, before: list[str], undo: bool, as_json: bool
+) -> int:
     """Deploy on each host in turn; the first exit code that is not 0.
 
-    A failed host leaves the others as they are: those before it have the new version, those after it the old one. That
-    is said, and undone with `undo`.
+    A failed host leaves the others as they are: those before it, `before` among them, have the new version, those after
+    it the old one. That is said, and undone with `undo`.
     """
-    done: list[str] = []
+    done = list(before)
     json_flag = ["--json"] if as_json else []
     for host, orders in remote.items():
         _say(host, "deploying", as_json=as_json)
@@ -47,16 +51,26 @@ def deploy_on_hosts(app: App, remote: dict[str, list[Order]], options: list[str]
             done.append(host)
             continue
         waiting = [name for name in remote if name not in (*done, host)]
-        _say(host, f"failed; {_hosts(done)} have the new version, {_hosts(waiting)} were not touched", as_json=as_json)
+        partly = " (or part of its services, see above)" if len(orders) > 1 else ""
+        text = f"failed{partly}; {_hosts(done)} have the new version, {_hosts(waiting)} were not touched"
+        _say(host, text, as_json=as_json)
         if undo:
-            for earlier in reversed(done):
-                _say(earlier, "rolling back", as_json=as_json)
-                for order in remote[earlier]:
-                    _on(app, earlier, ["rollback", order.spec.name, *json_flag], [order])
+            _undo(app, [name for name in reversed(done) if name != HERE], remote, as_json=as_json)
         elif done:
-            click.echo(f"  -> undo them with: bgmon -H {done[-1]} rollback SERVICE (or deploy with --undo)", err=True)
+            click.echo(
+                "  -> undo them with: bgmon -H HOST rollback SERVICE --previous (or deploy with --undo)", err=True
+            )
         return code
     return 0
+
+
+def _undo(app: App, hosts: list[str], remote: dict[str, list[Order]], *, as_json: bool) -> None:
+    for host in hosts:
+        for order in remote[host]:
+            _say(host, f"rolling {order.spec.name} back", as_json=as_json)
+            argv = ["rollback", order.spec.name, "--previous", *(["--json"] if as_json else [])]
+            if _on(app, host, argv, [order]):
+                _say(host, f"{order.spec.name} could not be rolled back: it has the new version", as_json=as_json)
 
 
 def _on(app: App, host: str, argv: list[str], orders: list[Order]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from monitor.errors import UsageError
 def command() -> None:
     """Run a command that another host sends on standard input, with its bgmon.yml, hooks and variables.
 
-    bgmon.yml is kept under the state folder, so that the daemon on this host can use it.
+    With a deploy, bgmon.yml and the hooks are kept under the state folder, where the daemon on this host can use them.
 
     \b
     Example:
@@ -27,8 +28,13 @@ def command() -> None:
     try:
         work = json.load(sys.stdin)
         argv = [str(item) for item in work["argv"]]
-        path = adopt(str(work["project"]), str(work["config"]), dict(work["hooks"]))
+        hooks = {name: base64.b64decode(data) for name, data in work["hooks"].items()} if work["adopt"] else None
+        path = adopt(str(work["project"]), str(work["config"]), hooks)
         os.environ.update(work["environ"], BGMON_HOST=str(work["host"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"this is no job of bgmon: {type(error).__name__}") from None
-    main(["--config", str(path), *argv])
+    try:
+        main(["--config", str(path), *argv])
+    finally:
+        if hooks is None:
+            path.unlink(missing_ok=True)

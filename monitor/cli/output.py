@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +24,15 @@ def emit_event(event: dict[str, Any]) -> None:
     """One JSON object on one line, at once."""
     click.echo(json.dumps(event, ensure_ascii=False))
     sys.stdout.flush()
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """For those who change things: when nobody can hear us any more (a closed pipe, a full disk), go on in silence."""
+    try:
+        yield
+    except OSError:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
 
 
 def report_error(error: BgmonError, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.cli.output import emit_event
+from monitor.cli.output import emit_event, unheard
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,7 @@ def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[Event], None]
 
         def emit(event: Event) -> None:
             if event.event != "progress" or verbose:
-                with lock:
+                with lock, unheard():
                     emit_event(as_document(event))
 
         yield emit
@@ -50,7 +50,7 @@ def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[Event], None]
         human = _Human(console, bars, verbose)
 
         def show(event: Event) -> None:
-            with lock:
+            with lock, unheard():
                 human.show(event)
 
         yield show

@@ -10,10 +10,11 @@ from monitor.cli.output import emit_json
 
 @click.command("prune")
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Earlier releases to keep of each service.")
+@click.option("--force", is_flag=True, help="Also orphaned containers that run.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @json_option
 @pass_settings
-def command(settings: Settings, keep: int | None, dry_run: bool, as_json: bool) -> None:
+def command(settings: Settings, keep: int | None, force: bool, dry_run: bool, as_json: bool) -> None:
     """Remove old images and orphaned containers of this project.
 
     Only what bgmon's own labels and records name is touched; images that another container uses stay.
@@ -26,7 +27,7 @@ def command(settings: Settings, keep: int | None, dry_run: bool, as_json: bool) 
     from monitor.services.deploy.prune import prune_project  # noqa: PLC0415
 
     app = settings.app()
-    gone = prune_project(app.parts(lambda _event: None), keep=keep, dry_run=dry_run)
+    gone = prune_project(app.parts(lambda _event: None), keep=keep, dry_run=dry_run, force=force)
     if as_json:
         emit_json({"dry_run": dry_run, **gone})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import socket
@@ -25,15 +26,28 @@ def names_of_this_host() -> set[str]:
 
 
 def job(app: App, argv: list[str], host: str, services: Iterable[str]) -> dict[str, Any]:
-    """What a remote bgmon needs: the file, the hooks, the variables it names and the secrets of these services."""
+    """What a remote bgmon needs: the file, the variables it names, and for a deploy the hooks and secrets as well."""
     text = app.config_file.read_text(encoding="utf-8")
     environ = {name: os.environ[name] for name in _VARIABLE.findall(text) if name in os.environ}
-    for service in services:
-        if service in app.specs:
-            environ |= app.secrets.resolve(app.specs[service].secrets)
-    hooks = app.folder / ".bgmon" / "hooks"
-    files = {path.name: path.read_text(encoding="utf-8") for path in hooks.glob("*") if path.is_file()}
-    return {"project": app.project, "config": text, "hooks": files, "environ": environ, "argv": argv, "host": host}
+    adopt = argv[:1] == ["deploy"]
+    if adopt or (argv[:1] == ["rollback"] and "--current-config" in argv):
+        for service in services:
+            if service in app.specs:
+                environ |= app.secrets.resolve(app.specs[service].secrets)
+    files: dict[str, str] = {}
+    if adopt:
+        for path in (app.folder / ".bgmon" / "hooks").glob("[!.]*"):
+            if path.is_file():
+                files[path.name] = base64.b64encode(path.read_bytes()).decode()
+    return {
+        "project": app.project,
+        "config": text,
+        "adopt": adopt,
+        "hooks": files,
+        "environ": environ,
+        "argv": argv,
+        "host": host,
+    }
 
 
 def run_remote(app: App, host: str, argv: list[str], services: Iterable[str] = ()) -> int:

@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 @click.command("rollback")
 @service_argument
 @click.option("--to", metavar="VERSION", help="This version; by default the last good one before the active one.")
+@click.option("--previous", is_flag=True, help="To the release before the active one, even if its image is the same.")
 @click.option("--current-config", is_flag=True, help="With today's bgmon.yml and secrets, not the release's own.")
 @click.option("--dry-run", is_flag=True, help="Only say where it would go.")
 @wait_option
 @json_option
 @pass_settings
 def command(  # noqa: PLR0917 - click passes them by name
-    settings: Settings, service: str, to: str | None, current_config: bool, dry_run: bool, wait: float, as_json: bool
+    settings: Settings,
+    service: str,
+    to: str | None,
+    previous: bool,
+    current_config: bool,
+    dry_run: bool,
+    wait: float,
+    as_json: bool,
 ) -> int:
     """Go back to the last good version, or a given one.
 
@@ -36,14 +44,14 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon rollback core --to abc
     """
     from monitor.cli.output import emit_json  # noqa: PLC0415
-    from monitor.services.deploy.deployer import deploy  # noqa: PLC0415
-    from monitor.services.deploy.rollback import choose, rollback_order  # noqa: PLC0415
+    from monitor.services.deploy.deployer import roll_back  # noqa: PLC0415
+    from monitor.services.deploy.rollback import choose  # noqa: PLC0415
 
     app = settings.app()
     require(app, service)
     current = spec_of(app, service) if current_config else None
-    target = choose(app.store, service, to)
     if dry_run:
+        target = choose(app.store, service, to, previous=previous)
         if as_json:
             emit_json({"service": service, "version": target.version, "image": target.image, "digest": target.digest})
         else:
@@ -51,6 +59,6 @@ def command(  # noqa: PLR0917 - click passes them by name
         return 0
 
     def job(parts: Parts) -> Any:
-        return deploy(parts, rollback_order(parts, target, current=current, wait=wait))
+        return roll_back(parts, service, to=to, previous=previous, current=current, wait=wait)
 
     return carry_out(settings, app, {service: job}, as_json=as_json)

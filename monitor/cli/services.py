@@ -61,7 +61,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     def ask(number: int, _frame: FrameType | None) -> None:
         asked.set()
         signal.signal(number, previous[number])
-        click.echo("interrupted: undoing what was begun (again to stop at once)", err=True)
+        click.echo("interrupted: coming to an orderly end (again to stop at once)", err=True)
 
     for number in (int(signal.SIGINT), int(signal.SIGTERM)):
         previous[number] = signal.signal(number, ask)

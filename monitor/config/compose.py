@@ -15,8 +15,8 @@ from monitor.errors import ConfigError, Problem, UsageError
 
 _CARRIED: Final = {
     "image", "build", "ports", "expose", "environment", "volumes", "command", "user", "read_only", "init", "depends_on",
-    "deploy", "mem_limit", "cpus", "pids_limit", "healthcheck", "restart", "container_name", "networks", "logging",
-    "cap_add", "cap_drop", "tmpfs", "ulimits", "security_opt", "extra_hosts", "shm_size", "stop_grace_period", "labels",
+    "deploy", "mem_limit", "cpus", "pids_limit", "healthcheck", "restart", "container_name", "logging",
+    "cap_add", "cap_drop", "security_opt",
 }  # fmt: skip
 _AS_THEY_ARE: Final = ("cap_add", "cap_drop", "security_opt")
 _LOOKS_SECRET: Final = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE|DATABASE_URL|DSN", re.IGNORECASE)
@@ -43,7 +43,11 @@ def from_compose(path: Path) -> tuple[str, list[str]]:
     result: dict[str, Any] = {"project": project, "services": {}}
     for name, service in services.items():
         if isinstance(service, dict):
-            result["services"][project_name(str(name))] = _service(str(name), service, project, notes)
+            key = project_name(str(name))
+            if key in result["services"]:
+                notes.append(f"{name}: left out, its name becomes {key} like another one's")
+                continue
+            result["services"][key] = _service(str(name), service, project, notes)
     for name in list(result["services"]):
         section = result["services"][name]
         section["depends_on"] = [needed for needed in section.get("depends_on", []) if needed in result["services"]]
@@ -79,15 +83,11 @@ def _service(name: str, service: dict[str, Any], project: str, notes: list[str])
     section |= _health(name, service, notes)
     section |= _limits(service)
     section |= _environment(name, service, notes)
-    volumes = [item for item in service.get("volumes", []) if isinstance(item, str) and ":" in item]
-    if volumes:
-        section["volumes"] = volumes
-    if len(volumes) < len(service.get("volumes", [])):
-        notes.append(f"{name}: volumes in the long form were left out")
+    section |= _volumes(name, service, notes)
     for key in ("command", "user", "read_only", "init"):
         if service.get(key) is not None:
             section[key] = service[key]
-    needed = service.get("depends_on", [])
+    needed = service.get("depends_on") or []
     if needed:
         section["depends_on"] = [project_name(str(item)) for item in needed]
     docker = {key: service[key] for key in _AS_THEY_ARE if service.get(key)}
@@ -99,10 +99,22 @@ def _service(name: str, service: dict[str, Any], project: str, notes: list[str])
     return section
 
 
+def _volumes(name: str, service: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    given = service.get("volumes") or []
+    volumes = [item for item in given if isinstance(item, str) and ":" in item and not item.startswith((".", "~"))]
+    if len(volumes) < len(given):
+        notes.append(f"{name}: volumes in the long form and relative host paths were left out")
+    named = [item.partition(":")[0] for item in volumes if not item.startswith("/")]
+    if named:
+        what = ", ".join(named)
+        notes.append(f"{name}: Compose calls its volumes <project>_name; correct {what} where data is to be kept")
+    return {"volumes": volumes} if volumes else {}
+
+
 def _ports(service: dict[str, Any]) -> list[int]:
     """Ports inside the container, from `ports` (short or long form) and `expose`."""
     found: list[int] = []
-    for item in [*service.get("ports", []), *service.get("expose", [])]:
+    for item in [*(service.get("ports") or []), *(service.get("expose") or [])]:
         target = item.get("target") if isinstance(item, dict) else str(item).rpartition(":")[2].partition("/")[0]
         if str(target).isdigit():
             found.append(int(str(target)))
@@ -124,8 +136,8 @@ def _health(name: str, service: dict[str, Any], notes: list[str]) -> dict[str, A
 
 def _limits(service: dict[str, Any]) -> dict[str, Any]:
     deploy = service.get("deploy")
-    resources = deploy.get("resources", {}) if isinstance(deploy, dict) else {}
-    given = resources.get("limits", {}) if isinstance(resources, dict) else {}
+    resources = deploy.get("resources") if isinstance(deploy, dict) else None
+    given = (resources.get("limits") if isinstance(resources, dict) else None) or {}
     limits = {
         "memory": given.get("memory") or service.get("mem_limit"),
         "cpus": _number(given.get("cpus") or service.get("cpus")),

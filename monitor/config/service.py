@@ -256,7 +256,7 @@ class ServiceSection(Model):
     def _volume_form(cls, volumes: tuple[str, ...]) -> tuple[str, ...]:
         for volume in volumes:
             source, _, target = volume.partition(":")
-            if not source or not target.startswith("/"):
+            if not source or not target.startswith("/") or source.startswith((".", "~")):
                 raise ValueError(f"{volume!r} is not of the form name:/path or /host/path:/path[:ro]")
         return volumes
 
@@ -274,6 +274,8 @@ class ServiceSection(Model):
             raise ValueError("a service with a route or an internal name needs a port")
         if self.port is None and self.health.path is not None:
             raise ValueError("health.path needs a port")
+        if self.port is None and self.health.mode == "http":
+            raise ValueError("health.mode http needs a port")
         if self.internal is not None and not 1 <= int(self.internal.rpartition(":")[2]) <= MAX_PORT:
             raise ValueError(f"internal: {self.internal!r} has no port between 1 and {MAX_PORT}")
         both = set(self.secrets) & set(self.env)

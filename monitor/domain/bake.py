@@ -66,10 +66,15 @@ def regression(
     """
     if failed_probes >= allowed_failures:
         return f"{failed_probes} health probes in a row failed"
-    return _lost(container, restarts_before) or _bad_traffic(policy, green, blue_share) or _bad_window(policy, window)
+    return (
+        lost_container(container, restarts_before)
+        or _bad_traffic(policy, green, blue_share)
+        or _bad_window(policy, window)
+    )
 
 
-def _lost(container: Container | None, restarts_before: int) -> str:
+def lost_container(container: Container | None, restarts_before: int) -> str:
+    """How it was lost; empty while it runs and was not restarted since it had `restarts_before` restarts."""
     if container is None:
         return "its container was removed"
     if not container.running or container.restarts > restarts_before:

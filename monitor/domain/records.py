@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from monitor.domain.names import Color
 
@@ -60,3 +60,27 @@ class ServiceFlags:
     maintenance: bool = False
     stopped_by: str = ""
     stopped_at: float | None = None
+
+
+MOST_OF_ONE_IMAGE: Final = 10
+
+
+def past(releases: Sequence[Release], keep: int) -> list[Release]:
+    """Which of a service's releases, newest first, are to be forgotten.
+
+    The active one stays, and of the others those of the newest `keep` images: deploying one image again and again must
+    not push out what a rollback would go to.
+    """
+    active = [release.image_id for release in releases if release.active]
+    kept: dict[str, int] = dict.fromkeys(active, 0)
+    gone: list[Release] = []
+    for release in releases:
+        if release.active:
+            continue
+        if release.image_id not in kept and len(kept) < keep + len(set(active)):
+            kept[release.image_id] = 0
+        if release.image_id in kept and kept[release.image_id] < MOST_OF_ONE_IMAGE:
+            kept[release.image_id] += 1
+        else:
+            gone.append(release)
+    return gone

@@ -32,17 +32,18 @@ def advance(last: str | None, step: Step) -> None:
         raise ValueError(f"a swap cannot go from {last!r} to {step!r}")
 
 
-def recovery(journal: Sequence[JournalEntry], *, blue_runs: bool, green_runs: bool) -> Recovery:
+def recovery(journal: Sequence[JournalEntry], *, blue_can_serve: bool, green_runs: bool) -> Recovery:
     """What to do about a cut-off deploy.
 
     A release that was switched in but not proven is undone, unless blue is gone: then the only color that runs serves.
+    Blue can serve when its container is there, running or to be started again.
     """
     if not journal:
         return "undo"
     last = max(_index(entry.step) for entry in journal)
-    if last >= _PROVEN:
-        return "finish"
-    if last >= ORDER.index("switch") and green_runs and not blue_runs:
+    if not green_runs and blue_can_serve:
+        return "undo"  # proven or not: of the two, blue is the one that is alive
+    if last >= _PROVEN or (last >= ORDER.index("switch") and green_runs and not blue_can_serve):
         return "finish"
     return "undo"
 

@@ -12,8 +12,11 @@ class Deployer(Protocol):
         """Run the active release again, from its record, where its container is gone or beyond a restart."""
         ...
 
-    def rollback(self, service: str, reason: str) -> str:
-        """Swap back to the last good release before the active one; its version. Raises UsageError without one."""
+    def rollback(self, service: str, reason: str, bad: str) -> str:
+        """Swap back to the last good release before the one that deploy `bad` brought; its version.
+
+        Raises UsageError without one, and when `bad` is not the active one any more.
+        """
         ...
 
     def recover(self) -> list[str]:

@@ -66,7 +66,7 @@ class DeployStore(Protocol):
         ...
 
     def prune(self, service: str, keep: int) -> list[Release]:
-        """Forget inactive releases past the newest `keep`, and return them."""
+        """Forget releases past those of the newest `keep` images besides the active one, and return them."""
         ...
 
 

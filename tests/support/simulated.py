@@ -55,8 +55,8 @@ class Deployer:
         self._host.acts.append(Act(self._host.clock.now(), service, "recreate"))
         self._host.make(service)
 
-    def rollback(self, service: str, reason: str) -> str:
-        del reason
+    def rollback(self, service: str, reason: str, bad: str) -> str:
+        del reason, bad
         if service in self.broken:
             raise self.broken[service]
         self.rollbacks.append(service)

@@ -56,7 +56,8 @@ class Runner:
         self.recreated.append(service)
         self._watched.recreate(service)
 
-    def rollback(self, service: str, reason: str) -> str:
+    def rollback(self, service: str, reason: str, bad: str) -> str:
+        del bad
         self.rollbacks.append((service, reason))
         raise UsageError("there is nothing to go back to")
 

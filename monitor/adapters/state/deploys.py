@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from monitor.adapters.state.db import Database
 from monitor.domain.names import Color
-from monitor.domain.records import DeployRecord, JournalEntry, Release, Result, ServiceFlags
+from monitor.domain.records import DeployRecord, JournalEntry, Release, Result, ServiceFlags, past
 from monitor.domain.routes import Slot
+
+KEPT_DEPLOYS: Final = 500  # per service, besides those of releases
 
 
 class SqliteDeployStore:
@@ -55,6 +57,7 @@ class SqliteDeployStore:
             )
             if release is not None:
                 _activate(db, release)
+            _tidy(db, deploy)
 
     def unfinished(self, service: str | None = None) -> list[DeployRecord]:
         return self._deploys("finished_at IS NULL", service, limit=1000)
@@ -127,13 +130,22 @@ class SqliteDeployStore:
 
     def prune(self, service: str, keep: int) -> list[Release]:
         with self._db.transaction() as db:
-            rows = db.execute(
-                "SELECT * FROM releases WHERE service = ? AND active = 0"
-                " ORDER BY at DESC, rowid DESC LIMIT -1 OFFSET ?",
-                (service, keep),
-            ).fetchall()
-            db.executemany("DELETE FROM releases WHERE deploy = ?", [(row["deploy"],) for row in rows])
-        return [_release(row) for row in rows]
+            rows = db.execute("SELECT * FROM releases WHERE service = ? ORDER BY at DESC, rowid DESC", (service,))
+            releases = [_release(row) for row in rows.fetchall()]
+            gone = past(releases, keep)
+            db.executemany("DELETE FROM releases WHERE deploy = ?", [(release.deploy,) for release in gone])
+        return gone
+
+
+def _tidy(db: sqlite3.Connection, deploy: str) -> None:
+    """A finished deploy needs no journal; old ones that no release refers to are forgotten."""
+    db.execute("DELETE FROM journal WHERE deploy = ?", (deploy,))
+    db.execute(
+        "DELETE FROM deploys WHERE service = (SELECT service FROM deploys WHERE id = ?1) AND finished_at IS NOT NULL"
+        " AND id NOT IN (SELECT deploy FROM releases) AND id NOT IN (SELECT id FROM deploys AS kept"
+        " WHERE kept.service = deploys.service ORDER BY started_at DESC LIMIT ?2)",
+        (deploy, KEPT_DEPLOYS),
+    )
 
 
 def _activate(db: sqlite3.Connection, release: Release) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.names import COLORS, Color
 from monitor.domain.records import Release
 from monitor.domain.routes import Slot, SlotStatus
-from monitor.errors import LockedError, ProxyError
+from monitor.domain.spec import ServiceSpec
+from monitor.errors import BgmonError, LockedError, ProxyError, UsageError
 from monitor.services.deploy.parts import Order, Parts
 from monitor.services.deploy.recover import recover_service
 from monitor.services.deploy.recreate import recreate
@@ -30,6 +30,41 @@ def deploy(parts: Parts, order: Order) -> Release:
     return Swap(parts, order).run()
 
 
+def roll_back(
+    parts: Parts,
+    service: str,
+    *,
+    to: str | None = None,
+    previous: bool = False,
+    bad: str | None = None,
+    current: ServiceSpec | None = None,
+    wait: float = 0.0,
+) -> Release:
+    """One whole rollback; where to is decided under the lock, once cut-off deploys are settled.
+
+    Args:
+        parts: the ports.
+        service: which.
+        to: a version or deploy id; by default the newest good release of another image.
+        previous: the release that was active before, whatever its image.
+        bad: the deploy that is to go; nothing happens when another one is active by now.
+        current: today's spec, to be used instead of the one recorded.
+        wait: seconds to wait for the lock.
+
+    Raises:
+        UsageError: there is no such release, or `bad` is not active any more.
+        And all that `deploy` raises.
+    """
+    with parts.locks.acquire(service, wait=wait, purpose="rollback"):
+        for line in recover_service(parts, service):
+            parts.tell("recovered", service, line)
+        active = parts.store.active(service)
+        if bad is not None and active is not None and active.deploy != bad:
+            raise UsageError(f"{service}: {active.version} was deployed meanwhile")
+        target = choose(parts.store, service, to, previous=previous)
+        return Swap(parts, rollback_order(parts, target, current=current)).run_locked()
+
+
 class DeployService:
     """The Deployer port."""
 
@@ -41,10 +76,9 @@ class DeployService:
             recover_service(self._parts, service)
             recreate(self._parts, service)
 
-    def rollback(self, service: str, reason: str) -> str:
-        target = choose(self._parts.store, service, None)
-        self._parts.tell("warning", service, f"going back to {target.version}: {reason}")
-        return deploy(self._parts, rollback_order(self._parts, target)).version
+    def rollback(self, service: str, reason: str, bad: str) -> str:
+        self._parts.tell("warning", service, f"rolling back: {reason}")
+        return roll_back(self._parts, service, bad=bad).version
 
     def recover(self) -> list[str]:
         lines: list[str] = []
@@ -54,23 +88,31 @@ class DeployService:
                     lines += [f"{service}: {line}" for line in recover_service(self._parts, service)]
             except LockedError:
                 continue  # it is not cut off, but under way
+            except BgmonError as error:
+                lines.append(f"{service}: a cut-off deploy could not be settled yet: {error}")
         return lines
 
     def reroute(self) -> list[str]:
-        lines: list[str] = []
-        for service, slots in self._parts.store.all_slots().items():
-            release = self._parts.store.active(service)
-            if release is None or not spec_from_json(release.spec).proxied or self._matches(service, slots):
-                continue
-            try:
-                with self._lock(service, "rerouting"):
-                    self._restore(service, release)
-            except LockedError:
-                continue
-            lines.append(f"{service}: traffic goes to {release.color} again")
+        lines = [line for service in self._parts.store.all_slots() if (line := self._reroute(service))]
         if lines:
             persist(self._parts)
         return lines
+
+    def _reroute(self, service: str) -> str:
+        store = self._parts.store
+        if self._matches(service, store.slots(service)):
+            return ""
+        try:
+            with self._lock(service, "rerouting"):
+                # Looked at anew: a deploy may have ended between the look and the lock.
+                release = store.active(service)
+                settled = release is not None and not store.unfinished(service) and not store.flags(service).stopped_by
+                if release is None or not settled or self._matches(service, store.slots(service)):
+                    return ""
+                self._restore(service, release)
+        except LockedError:
+            return ""
+        return f"{service}: traffic goes to {release.color} again"
 
     def _matches(self, service: str, recorded: Mapping[Color, Slot]) -> bool:
         try:

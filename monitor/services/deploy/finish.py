@@ -64,16 +64,23 @@ def finish(
     flags = parts.store.flags(spec.name)
     if flags.stopped_by:  # whoever deploys it wants it to run
         parts.store.set_flags(spec.name, replace(flags, stopped_by="", stopped_at=None))
-    _afterwards(parts, spec)
+    _afterwards(parts, spec, green.deploy)
     return release
 
 
-def _afterwards(parts: Parts, spec: ServiceSpec) -> None:
+def _afterwards(parts: Parts, spec: ServiceSpec, deploy: str) -> None:
     """What must not turn a good deploy into a failed one."""
     try:
         prune_service(parts, spec.name, keep=spec.deploy.keep_images)
     except BgmonError as error:
         parts.tell("warning", spec.name, f"old images could not be pruned: {error}")
-    if parts.announce is not None:
-        for record in parts.store.deploys(spec.name, limit=1):
+    announce(parts, spec.name, deploy)
+
+
+def announce(parts: Parts, service: str, deploy: str) -> None:
+    """Tell whoever wants to know of a deploy that ended."""
+    if parts.announce is None:
+        return
+    for record in parts.store.deploys(service, limit=20):
+        if record.id == deploy:
             parts.announce(record)

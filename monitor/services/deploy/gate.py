@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from monitor.domain.containers import Container
@@ -15,6 +16,7 @@ from monitor.services.deploy.parts import Parts
 
 LOOPBACK: Final = "127.0.0.1"
 _LOG_LINES: Final = 20
+_LONGEST_LINE: Final = 500
 
 
 def policy_for(parts: Parts, spec: ServiceSpec, image_id: str) -> HealthPolicy:
@@ -42,8 +44,9 @@ def pass_gate(
         if parts.cancelled():
             raise GateFailed("interrupted while waiting for green's health")
         state = parts.engine.inspect(container)
-        answer = _ask(parts, policy, state, port)
-        gate = observe(gate, state, answer, parts.clock.monotonic())
+        gate = observe(gate, state, _ask(parts, policy, state, port), parts.clock.monotonic())
+        # Health pages like to name the database they cannot reach, password and all.
+        gate = replace(gate, answers=tuple(mask(answer, secrets.values()) for answer in gate.answers))
         if gate.answers[-1:] != shown[-1:]:
             shown = gate.answers
             parts.tell("gate", spec.name, f"health: {gate.answers[-1]}", answer=gate.answers[-1])
@@ -77,7 +80,7 @@ def log_tail(parts: Parts, container: str, secrets: Mapping[str, str]) -> list[s
         lines = list(parts.engine.logs(container, tail=_LOG_LINES))
     except BgmonError:
         return []
-    return [mask(line.decode(errors="replace"), secrets.values()) for line in lines]
+    return [mask(line.decode(errors="replace"), secrets.values())[:_LONGEST_LINE] for line in lines]
 
 
 def _hint(parts: Parts, spec: ServiceSpec, gate: Gate, container: str) -> str:

@@ -51,7 +51,8 @@ class Judge:
         until = clock.monotonic() + seconds
         next_probe = clock.monotonic()
         failed = 0
-        while clock.monotonic() < until:
+        # A probe that failed near the end is asked again: a short bake must not pass a green that hangs.
+        while clock.monotonic() < until or failed:
             if self.parts.cancelled():
                 raise BakeFailed(f"interrupted during the {phase}")
             if clock.monotonic() >= next_probe:
@@ -60,7 +61,7 @@ class Judge:
             problem = self._problem(failed, window_from)
             if problem:
                 raise BakeFailed(f"green got worse in the {phase}: {problem}")
-            clock.sleep(min(LOOK_EVERY, max(0.0, until - clock.monotonic())))
+            clock.sleep(min(LOOK_EVERY, max(0.02, until - clock.monotonic())))
 
     def _unhealthy(self) -> bool:
         if self.policy.mode != "http" or self.port is None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from monitor.config.compile import spec_from_json
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, Color, other
 from monitor.domain.records import Release
-from monitor.errors import UsageError
+from monitor.errors import BgmonError, ProxyError, ProxyUnreachable, UsageError
 from monitor.ports.deploys import DeployStore
 from monitor.services.deploy.gate import pass_gate, policy_for
 from monitor.services.deploy.green import discard, find, retire
@@ -48,6 +48,7 @@ def restart(parts: Parts, service: str, *, wait: float = 0.0) -> None:
     with changing(parts, service, "restart", wait):
         active = deployed(parts.store, service)
         container = find(parts.engine, parts.project, active.deploy)
+        parts.store.set_flags(service, replace(parts.store.flags(service), stopped_by="", stopped_at=None))
         if container is None:
             recreate(parts, service)
         else:
@@ -62,15 +63,21 @@ def stop(parts: Parts, service: str, *, wait: float = 0.0) -> None:
         active = deployed(parts.store, service)
         spec = spec_from_json(active.spec)
         flags = parts.store.flags(service)
+        # First of all, so that the daemon does not take the stop for a death; taken back when nothing was stopped.
         parts.store.set_flags(service, replace(flags, stopped_by=parts.who, stopped_at=parts.clock.now()))
-        board = Switchboard(parts, spec)
-        board.rest()
-        board.drained(active.color, spec.deploy.drain)
-        board.close(active.color)
-        board.persist()
-        container = find(parts.engine, parts.project, active.deploy)
-        if container is not None:
-            parts.engine.stop(container.id, spec.deploy.stop)
+        try:
+            container = find(parts.engine, parts.project, active.deploy)
+            board = Switchboard(parts, spec)
+            with _proxy_may_be_away(parts, service):
+                board.rest()
+                board.drained(active.color, spec.deploy.drain)
+                board.close(active.color)
+                board.persist()
+            if container is not None:
+                parts.engine.stop(container.id, spec.deploy.stop)
+        except BgmonError:
+            parts.store.set_flags(service, flags)
+            raise
         parts.tell("stopped", service, "stopped; it stays so until: bgmon start " + service)
 
 
@@ -89,6 +96,15 @@ def start(parts: Parts, service: str, *, wait: float = 0.0) -> None:
         parts.tell("started", service, f"{active.version} runs")
 
 
+@contextmanager
+def _proxy_may_be_away(parts: Parts, service: str) -> Iterator[None]:
+    """What takes traffic away does not need a proxy that is down, or that knows the service no more."""
+    try:
+        yield
+    except (ProxyError, ProxyUnreachable) as error:
+        parts.tell("warning", service, f"the proxy was not told: {error}")
+
+
 def _serve(parts: Parts, active: Release) -> None:
     """Wait for the active release's health, and give it its traffic."""
     spec = spec_from_json(active.spec)
@@ -104,9 +120,14 @@ def _serve(parts: Parts, active: Release) -> None:
 def maintenance(parts: Parts, service: str, *, on: bool, wait: float = 0.0) -> None:
     """Show the maintenance page instead of the service, or no longer."""
     with changing(parts, service, "maintenance", wait):
-        parts.store.set_flags(service, replace(parts.store.flags(service), maintenance=on))
-        parts.proxy.maintenance(service, on)
-        persist(parts)
+        flags = parts.store.flags(service)
+        parts.store.set_flags(service, replace(flags, maintenance=on))
+        try:
+            parts.proxy.maintenance(service, on)
+            persist(parts)
+        except BgmonError:
+            parts.store.set_flags(service, flags)
+            raise
         parts.tell("maintenance", service, f"maintenance is {'on' if on else 'off'}", on=on)
 
 
@@ -118,8 +139,9 @@ def remove(parts: Parts, service: str, *, wait: float = 0.0) -> None:
             spec = spec_from_json(active.spec)
             board = Switchboard(parts, spec)
             colors: tuple[Color, ...] = (active.color, other(active.color))
-            for color in colors:
-                board.close(color)
+            with _proxy_may_be_away(parts, service):
+                for color in colors:
+                    board.close(color)
         stop_time = spec_from_json(active.spec).deploy.stop if active is not None else 0.0
         for container in parts.engine.containers({LABEL_PROJECT: parts.project, LABEL_SERVICE: service}):
             retire(parts.engine, container.id)
@@ -127,5 +149,6 @@ def remove(parts: Parts, service: str, *, wait: float = 0.0) -> None:
         for release in parts.store.releases(service, limit=10_000):
             parts.secrets.drop(release.deploy)
         parts.store.forget(service)
-        persist(parts)
+        with _proxy_may_be_away(parts, service):
+            persist(parts)
         parts.tell("removed", service, "removed from this host")

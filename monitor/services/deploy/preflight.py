@@ -57,6 +57,12 @@ def _free_name(parts: Parts, service: str, color: Color, active: Release | None)
             f"the running {service} was renamed to {name}, the name its successor needs",
             hint=f"docker rename {name} {container_name(parts.project, service, active.color)}",
         )
+    if holder.running:
+        raise Conflict(
+            f"{name} runs ({holder.version}), but the state used here does not know it",
+            hint="is it the right state folder, and the right user? (state.dir, BGMON_STATE_DIR). "
+            f"If the state is lost for good: docker rm -f {name}",
+        )
     parts.engine.remove(holder.id)
     parts.tell("warning", service, f"removed the leftover container {name}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.config.compile import spec_from_json
-from monitor.domain.records import Release
+from monitor.domain.records import Release, past
 from monitor.errors import Conflict, NotFound
 from monitor.services.deploy.green import discard, retire
 from monitor.services.deploy.parts import Parts
@@ -50,15 +50,17 @@ def _remove(parts: Parts, name: str) -> bool:
     return True
 
 
-def prune_project(parts: Parts, *, keep: int | None, dry_run: bool) -> dict[str, list[str]]:
+def prune_project(parts: Parts, *, keep: int | None, dry_run: bool, force: bool = False) -> dict[str, list[str]]:
     """Old images of every service, and containers that belong to no release.
 
     Args:
         parts: the ports.
         keep: how many releases to keep besides the active one; None takes what each release was deployed with.
         dry_run: only say what would go.
+        force: also containers that run. Without it they stay: a state that was lost makes orphans of all.
     """
-    _, orphans = rows(parts.engine, parts.store, parts.project, ())
+    _, found = rows(parts.engine, parts.store, parts.project, ())
+    orphans = [orphan for orphan in found if force or orphan.state not in ("running", "restarting")]
     gone: dict[str, list[str]] = {"containers": [orphan.name for orphan in orphans], "images": []}
     if not dry_run:
         for orphan in orphans:
@@ -68,7 +70,7 @@ def prune_project(parts: Parts, *, keep: int | None, dry_run: bool) -> dict[str,
         active = parts.store.active(service)
         kept = keep if keep is not None else spec_from_json(active.spec).deploy.keep_images if active else 0
         if dry_run:
-            old = [release for release in parts.store.releases(service, limit=10_000) if not release.active][kept:]
+            old = past(parts.store.releases(service, limit=10_000), kept)
             gone["images"] += [release.image for release in old]
         else:
             gone["images"] += prune_service(parts, service, keep=kept, local=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.config.compile import spec_from_json
-from monitor.domain.records import DeployRecord, JournalEntry
+from monitor.domain.records import DeployRecord, JournalEntry, Release
 from monitor.domain.swap import recovery
 from monitor.services.deploy.finish import finish
 from monitor.services.deploy.green import Green, find, introduce
@@ -25,16 +25,16 @@ def _recover(parts: Parts, record: DeployRecord) -> str:
     what = f"{record.kind} of {record.version}, cut off"
     if green is None:
         parts.store.finish(record.id, "aborted", at=parts.clock.now(), reason="cut off before anything was made")
+        parts.secrets.drop(record.id)
         return f"{what} before anything was made: nothing to undo"
     if record.kind == "recreate":
         return settle_recreate(parts, record, green)
     spec = spec_from_json(green.spec)
     blue = parts.store.active(record.service)
     container = find(parts.engine, parts.project, green.deploy)
-    blue_state = parts.engine.inspect(blue.container) if blue is not None else None
     decision = recovery(
         journal,
-        blue_runs=blue_state is not None and blue_state.running,
+        blue_can_serve=_can_serve(parts, blue),
         green_runs=container is not None and container.running,
     )
     last = journal[-1].step
@@ -54,6 +54,13 @@ def _recover(parts: Parts, record: DeployRecord) -> str:
     parts.store.finish(record.id, "aborted", at=parts.clock.now(), reason=f"cut off at {last!r}")
     parts.secrets.drop(record.id)
     return f"{what} at {last!r}: undone, {blue.version if blue is not None else 'nothing'} serves"
+
+
+def _can_serve(parts: Parts, blue: Release | None) -> bool:
+    """Whether blue's container is there. Right after a reboot it may not run yet; undoing starts it."""
+    if blue is None or parts.store.flags(blue.service).stopped_by:
+        return False
+    return parts.engine.inspect(blue.container) is not None
 
 
 def _green(journal: list[JournalEntry]) -> Green | None:

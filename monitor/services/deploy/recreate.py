@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
+from monitor.domain.bake import lost_container
 from monitor.domain.records import DeployRecord, Release
 from monitor.domain.spec import ServiceSpec
-from monitor.errors import UsageError
+from monitor.errors import EngineError, UsageError
+from monitor.services.deploy.gate import log_tail
 from monitor.services.deploy.green import Green, answer_to_name, discard, find, introduce, make, retire
+from monitor.services.deploy.images import fetch
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import Switchboard
 
@@ -50,6 +53,8 @@ def recreate(parts: Parts, service: str) -> Release:
         port=active.port,
         spec=active.spec,
     )
+    if parts.engine.image(active.digest) is None:  # pruned by hand; the old container stays until it is here again
+        fetch(parts, service, active.digest, "auto")
     old = parts.engine.inspect(active.container) or find(parts.engine, parts.project, active.deploy)
     parts.store.begin(record)
     parts.store.note(record.id, "create", green.note(), started)
@@ -59,7 +64,14 @@ def recreate(parts: Parts, service: str) -> Release:
     if green.port is not None and not parts.host.port_free(green.port):
         green = replace(green, port=Switchboard(parts, spec).reserve(green.color, green.version))
         parts.store.note(record.id, "create", green.note(), parts.clock.now())
-    make(parts.engine, parts.project, green, spec, secrets)
+    container = make(parts.engine, parts.project, green, spec, secrets)
+    state = parts.engine.inspect(container)
+    if state is None or not state.running:
+        reason = f"the new container {lost_container(state, 0).removeprefix('its container ')}"
+        tail = "\n".join(f"  | {line}" for line in log_tail(parts, container, secrets))
+        parts.engine.remove(container)
+        parts.store.finish(record.id, "failed", at=parts.clock.now(), reason=reason)
+        raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
     settle_recreate(parts, record, green)
     return replace(active, port=green.port)
 

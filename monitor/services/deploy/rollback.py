@@ -11,8 +11,10 @@ from monitor.services.deploy.parts import Order, Parts
 from monitor.services.deploy.recreate import release_secrets
 
 
-def choose(store: DeployStore, service: str, to: str | None) -> Release:
-    """The release to go back to: the one with version `to`, else the newest that runs another image.
+def choose(store: DeployStore, service: str, to: str | None, *, previous: bool = False) -> Release:
+    """The release to go back to: the one with version or deploy id `to`, else the newest that runs another image.
+
+    With `previous`, the one that was active before, even where its image is the same.
 
     Raises:
         UsageError: there is none.
@@ -21,7 +23,9 @@ def choose(store: DeployStore, service: str, to: str | None) -> Release:
     if active is None:
         raise UsageError(f"{service} was never deployed here", hint=f"bgmon deploy {service}")
     earlier = [release for release in store.releases(service, limit=1000) if not release.active]
-    if to is None:
+    if previous:
+        fitting = earlier
+    elif to is None:
         fitting = [release for release in earlier if release.image_id != active.image_id]
     else:
         fitting = [release for release in earlier if to in (release.version, release.deploy)]
@@ -32,14 +36,13 @@ def choose(store: DeployStore, service: str, to: str | None) -> Release:
     return fitting[0]
 
 
-def rollback_order(parts: Parts, release: Release, *, current: ServiceSpec | None = None, wait: float = 0.0) -> Order:
+def rollback_order(parts: Parts, release: Release, *, current: ServiceSpec | None = None) -> Order:
     """The deploy that brings a release back.
 
     Args:
         parts: the ports.
         release: where to.
         current: today's spec, to be used instead of the one recorded with the release; then today's secrets are too.
-        wait: seconds to wait for the lock.
     """
     spec = current if current is not None else spec_from_json(release.spec)
     return Order(
@@ -49,5 +52,4 @@ def rollback_order(parts: Parts, release: Release, *, current: ServiceSpec | Non
         kind="rollback",
         pinned=release.digest,
         secrets=None if current is not None else release_secrets(parts, release, spec),
-        wait=wait,
     )

@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from monitor.config.compile import spec_to_json
+from monitor.domain.bake import lost_container
+from monitor.domain.mask import mask
 from monitor.domain.names import Color, other
 from monitor.domain.records import DeployRecord, Release, Result
 from monitor.domain.swap import Step, advance
-from monitor.errors import BgmonError, Conflict, DeployFailed, HookFailed
-from monitor.services.deploy.finish import finish
+from monitor.errors import BakeFailed, BgmonError, Conflict, DeployFailed, HookFailed
+from monitor.services.deploy.finish import announce, finish
 from monitor.services.deploy.gate import pass_gate, policy_for
 from monitor.services.deploy.green import Green, answer_to_name, introduce, make
 from monitor.services.deploy.images import fetch
@@ -28,6 +30,8 @@ from monitor.services.deploy.switchboard import Switchboard
 from monitor.services.deploy.undo import undo
 
 _PORT_TRIES = 5
+_STOPPABLE: frozenset[Step] = frozenset({"pull", "create", "gate", "canary", "switch"})
+_LONGEST_REASON = 8000  # of BGMON_ERROR: the kernel takes 128 KiB a variable, a reader far less
 
 
 class Swap:
@@ -39,6 +43,7 @@ class Swap:
         self._spec = replace(order.spec, image=order.image)
         self._board = Switchboard(parts, self._spec)
         self._timings: dict[str, float] = {}
+        self._secrets: dict[str, str] = {}
         self._last: Step | None = None
         self._began = parts.clock.monotonic()
         started = parts.clock.now()
@@ -54,20 +59,24 @@ class Swap:
 
     def run(self) -> Release:
         parts, order = self._parts, self._order
-        purpose = f"{order.kind} of {order.version}"
-        with parts.locks.acquire(self._spec.name, wait=order.wait, purpose=purpose):
+        with parts.locks.acquire(self._spec.name, wait=order.wait, purpose=f"{order.kind} of {order.version}"):
             for line in recover_service(parts, self._spec.name):
                 parts.tell("recovered", self._spec.name, line)
-            blue = parts.store.active(self._spec.name)
-            color: Color = other(blue.color) if blue is not None else "blue"
-            with self._timed("preflight"):
-                preflight(parts, self._spec, color, blue)
-                given = order.secrets
-                secrets = dict(given) if given is not None else parts.secrets.resolve(self._spec.secrets)
-            return self._swap(blue, color, secrets)
+            return self.run_locked()
 
-    def _swap(self, blue: Release | None, color: Color, secrets: Mapping[str, str]) -> Release:
-        parts = self._parts
+    def run_locked(self) -> Release:
+        """For a caller that holds the service's lock and has settled cut-off deploys."""
+        parts, order = self._parts, self._order
+        blue = parts.store.active(self._spec.name)
+        color: Color = other(blue.color) if blue is not None else "blue"
+        with self._timed("preflight"):
+            preflight(parts, self._spec, color, blue)
+            given = order.secrets
+            self._secrets = dict(given) if given is not None else parts.secrets.resolve(self._spec.secrets)
+        return self._swap(blue, color)
+
+    def _swap(self, blue: Release | None, color: Color) -> Release:
+        parts, secrets = self._parts, self._secrets
         parts.store.begin(self._record)
         self._note("begin", {})
         parts.tell("started", self._spec.name, f"{self._record.kind} of {self._record.version}", deploy=self._record.id)
@@ -156,6 +165,7 @@ class Swap:
         if spec.networks:
             answer_to_name(parts.engine, container, spec)
             pass_gate(parts, spec, policy, container=container, port=green.port, secrets=secrets)
+        self._still_runs(container, 0)
         board.stage(green.color, green.port, green.version)
         share = blue_baseline(spec, board, blue.color, earlier)() if blue is not None and spec.proxied else 0.0
         state = parts.engine.inspect(container)
@@ -179,6 +189,13 @@ class Swap:
             parts.tell("baking", spec.name, f"watching green for {seconds:g} s", seconds=seconds)
             with self._timed("bake"):
                 judge.observe(seconds, "bake", window_from=parts.clock.now())
+        self._still_runs(container, judge.restarts)
+
+    def _still_runs(self, container: str, restarts: int) -> None:
+        """Raises BakeFailed when green died since it was last looked at."""
+        lost = lost_container(self._parts.engine.inspect(container), restarts)
+        if lost:
+            raise BakeFailed(f"green was healthy, and then {lost}")
 
     def _canary(self, judge: Judge, blue: Release | None) -> None:
         if blue is None or not self._spec.proxied or not self._spec.deploy.canary:
@@ -209,23 +226,20 @@ class Swap:
         parts, service = self._parts, self._spec.name
         reason = str(error) or type(error).__name__
         switched = self._last in ("canary", "switch", "bake")
+        self._timings["total"] = parts.clock.monotonic() - self._began
         try:
             undo(parts, self._spec, green, blue, switched=switched)
         except BgmonError as second:
             parts.tell("warning", service, f"could not clean up yet ({second}); the next command or the daemon will")
         else:
             result: Result = "switched-back" if switched else "failed"
-            self._timings["total"] = parts.clock.monotonic() - self._began
             parts.store.finish(self._record.id, result, at=parts.clock.now(), reason=reason, timings=self._timings)
             parts.secrets.drop(self._record.id)
+        if isinstance(error, BgmonError):
+            error.deploy, error.timings = self._record.id, dict(self._timings)
         with contextlib.suppress(DeployFailed):
-            self._hook("on-failure", green, blue, BGMON_ERROR=reason)
-        self._announce()
-
-    def _announce(self) -> None:
-        if self._parts.announce is not None:
-            for record in self._parts.store.deploys(self._spec.name, limit=1):
-                self._parts.announce(record)
+            self._hook("on-failure", green, blue, BGMON_ERROR=reason.replace("\0", "")[:_LONGEST_REASON])
+        announce(parts, service, self._record.id)
 
     def _hook(self, name: str, green: Green | None, blue: Release | None, **more: str) -> None:
         parts = self._parts
@@ -250,16 +264,22 @@ class Swap:
             try:
                 output = parts.hooks.run(name, environ, timeout=self._spec.deploy.hook_timeout)
             except HookFailed as error:
+                masked = HookFailed(self._masked(str(error)), hint=error.hint)
                 if name in ("post-deploy", "on-failure"):
-                    parts.tell("warning", self._spec.name, str(error))
-                raise
+                    parts.tell("warning", self._spec.name, str(masked))
+                raise masked from None
         if output is None:
             self._timings.pop(name, None)
         else:
-            parts.tell("hook", self._spec.name, f"hook {name} is done", hook=name, output=output)
+            parts.tell("hook", self._spec.name, f"hook {name} is done", hook=name, output=self._masked(output))
+
+    def _masked(self, text: str) -> str:
+        return mask(text, self._secrets.values())
 
     def _note(self, step: Step, data: Mapping[str, object]) -> None:
         advance(self._last, step)
+        if step in _STOPPABLE and self._parts.cancelled():
+            raise DeployFailed(f"interrupted before {step}")
         self._parts.store.note(self._record.id, step, data, self._parts.clock.now())
         self._last = step
 

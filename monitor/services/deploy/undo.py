@@ -5,8 +5,8 @@ from __future__ import annotations
 from monitor.domain.names import other
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
-from monitor.errors import ProxyError, ProxyUnreachable
-from monitor.services.deploy.green import Green, discard, find, retire
+from monitor.errors import ProxyError, ProxyUnreachable, StateError
+from monitor.services.deploy.green import RESTART_POLICY, Green, discard, find, retire
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import Switchboard
 
@@ -25,6 +25,7 @@ def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | N
 
     Raises:
         EngineUnreachable, EngineError: green could not be removed.
+        StateError: the record could not be written; the proxy was told nevertheless.
     """
     if green is None:
         return
@@ -48,8 +49,13 @@ def _back(parts: Parts, board: Switchboard, spec: ServiceSpec, green: Green, blu
     if blue is None:
         board.close(green.color)
         return
+    _revive(parts, blue)
     try:
         board.switch(other(green.color))
+    except StateError:
+        if spec.proxied:
+            parts.proxy.switch(spec.name, blue.color)  # requests first; the record is for whoever comes next
+        raise
     except (ProxyUnreachable, ProxyError) as error:
         # The record says blue by now, and a proxy that starts goes by the record.
         parts.tell("warning", spec.name, f"the proxy could not be told ({error}); it starts with {blue.color}")
@@ -57,3 +63,14 @@ def _back(parts: Parts, board: Switchboard, spec: ServiceSpec, green: Green, blu
     board.persist()
     parts.tell("switched-back", spec.name, f"all new requests to {blue.color} again", color=blue.color)
     board.drained(green.color, min(spec.deploy.drain, _LONGEST_DRAIN))
+
+
+def _revive(parts: Parts, blue: Release) -> None:
+    """Blue may have been retired already, or not be up yet after a reboot."""
+    state = parts.engine.inspect(blue.container)
+    if state is None:
+        return
+    if state.restart_policy != RESTART_POLICY:
+        parts.engine.set_restart_policy(blue.container, RESTART_POLICY)
+    if state.state in ("exited", "created"):
+        parts.engine.start(blue.container)

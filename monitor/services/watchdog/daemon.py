@@ -70,6 +70,7 @@ class Daemon:
             since_ns=parts.watch.memory.last_event(),
             on_event=lambda event: self.desk.put(lambda: self._event(event), URGENT),
             on_connect=lambda: self.desk.put(self._relist, SOON),
+            on_cut=lambda: self.desk.put(lambda: self.supervisor.engine.cut(self._now()), URGENT),
             on_lost=lambda why: self.desk.put(lambda: self.supervisor.engine.lost(self._now(), why), URGENT),
         )
         self._pool = ThreadPoolExecutor(_ACTS_AT_ONCE, thread_name_prefix="bgmon-act")

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 PATIENCE: Final = 5.0
 SHUTDOWN: Final = 30.0
 _AT_ONCE: Final = 1.5
+_CLOSE: Final = 0.5  # the end of a stream is noticed a moment after it
 
 
 class EngineWatch:
@@ -27,8 +28,14 @@ class EngineWatch:
         self._alerts = alerts
         self._why = ""
         self._told = False
+        self._cut_at: float | None = None
+        self._own_stops: tuple[float, float] | None = None
         self.lost_at: float | None = None
         self.outage: tuple[float, float] | None = None
+
+    def cut(self, now: float) -> None:
+        """Its event stream ended: perhaps it was killed, and may be back before anybody finds it gone."""
+        self._cut_at = now - _CLOSE if self._cut_at is None else self._cut_at
 
     def lost(self, now: float, why: str) -> None:
         if self.lost_at is None:
@@ -46,18 +53,22 @@ class EngineWatch:
 
     def answers(self, now: float) -> None:
         """It does, or does again; an alert that an earlier daemon left open is closed, too."""
+        gone = self.lost_at if self._cut_at is None else self._cut_at
+        if gone is not None:
+            self._own_stops = (gone, now + _AT_ONCE)
+            self.outage = (gone if self.lost_at is None else gone - SHUTDOWN, now + _AT_ONCE)
         if self.lost_at is not None:
-            self.outage = (self.lost_at - SHUTDOWN, now + _AT_ONCE)
-            self.lost_at = None
             log.info("the engine answers again")
+        self.lost_at = self._cut_at = None
         self._told = False
         self._alerts.resolve("engine-down", "", now, "the engine answers again")
 
     def stops_by_itself(self, at: float) -> bool:
         """Whether a stop at `at` is its own doing as it comes up."""
-        if self.lost_at is not None:
-            return at >= self.lost_at
-        return self.outage is not None and self.outage[0] + SHUTDOWN <= at <= self.outage[1]
+        gone = self.lost_at if self._cut_at is None else self._cut_at
+        if gone is not None:
+            return at >= gone
+        return self._own_stops is not None and self._own_stops[0] <= at <= self._own_stops[1]
 
     def stopped_going_down(self, killed: Mapping[str, float]) -> list[str]:
         """Of those killed at these times, the ones it stopped itself: all within a moment, and the last before its end.

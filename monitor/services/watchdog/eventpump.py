@@ -35,6 +35,7 @@ class EventPump:
         on_event: an event, each once.
         on_connect: the engine answers, and the stream is open: list everything.
         on_lost: the engine does not answer, and why.
+        on_cut: a stream that was open has ended, and not by our own doing.
     """
 
     def __init__(
@@ -46,12 +47,15 @@ class EventPump:
         on_event: Callable[[EngineEvent], None],
         on_connect: Callable[[], None],
         on_lost: Callable[[str], None],
+        on_cut: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._project = project
         self._on_event = on_event
         self._on_connect = on_connect
         self._on_lost = on_lost
+        self._on_cut = on_cut
+        self._recycling = False
         self._seen: deque[tuple[int, str, str]] = deque(maxlen=_REMEMBERED)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bgmon-events", daemon=True)
@@ -68,6 +72,7 @@ class EventPump:
 
     def recycle(self) -> None:
         """Drop the connection, since it misses events; it is made anew at once."""
+        self._recycling = True
         self._engine.close_events()
 
     def stop(self, timeout: float) -> None:
@@ -86,6 +91,9 @@ class EventPump:
                 for event in stream:
                     wait = _FIRST_WAIT
                     self._take(event)
+                if not self._recycling and not self._stopping.is_set():
+                    self._on_cut()
+                self._recycling = False
             except BgmonError as error:
                 if not self._stopping.is_set():
                     self._on_lost(str(error))

@@ -51,7 +51,7 @@ class Healer:
             deployer.recreate(release.service)
             return "created again from the record"
         if heal.how == "rollback":
-            return f"rolled back to {deployer.rollback(release.service, heal.reason)}"
+            return f"rolled back to {deployer.rollback(release.service, heal.reason, release.deploy)}"
         assert container is not None
         # A deploy that began since the decision has the word: nothing of ours may get between its steps.
         with self._parts.locks.acquire(release.service, wait=0, purpose=f"healing ({heal.how})"):

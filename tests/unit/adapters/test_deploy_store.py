@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.adapters.state.db import Database
-from monitor.adapters.state.deploys import SqliteDeployStore
+from monitor.adapters.state.deploys import KEPT_DEPLOYS, SqliteDeployStore
 from monitor.domain.records import DeployRecord, Release, ServiceFlags
 from monitor.domain.routes import Slot
 from monitor.errors import StateError
@@ -22,9 +22,11 @@ def store(tmp_path: Path) -> SqliteDeployStore:
     return SqliteDeployStore(Database(tmp_path / "state.db"))
 
 
-def release(store: SqliteDeployStore, number: int) -> None:
+def release(store: SqliteDeployStore, number: int, image: str = "") -> None:
     store.begin(replace(RECORD, id=f"core-{number}", version=str(number), started_at=100.0 + number))
-    made = replace(RELEASE, deploy=f"core-{number}", version=str(number), at=110.0 + number)
+    made = replace(
+        RELEASE, deploy=f"core-{number}", version=str(number), image_id=image or f"sha256:{number}", at=110.0 + number
+    )
     store.finish(made.deploy, "deployed", at=made.at, timings={"gate": 0.5}, release=made)
 
 
@@ -71,6 +73,23 @@ def test_pruning_keeps_the_active_release_and_the_newest_others(store: SqliteDep
         release(store, number)
     assert [gone.version for gone in store.prune("core", keep=2)] == ["2", "1"]
     assert [kept.version for kept in store.releases("core")] == ["5", "4", "3"]
+
+
+def test_redeploys_of_one_image_do_not_push_out_what_a_rollback_goes_to(store: SqliteDeployStore) -> None:
+    release(store, 1)
+    for number in range(2, 6):
+        release(store, number, image="sha256:2")
+    assert store.prune("core", keep=1) == []
+    assert {kept.image_id for kept in store.releases("core")} == {"sha256:1", "sha256:2"}
+
+
+def test_the_history_is_bounded_and_finished_journals_go(store: SqliteDeployStore) -> None:
+    for number in range(KEPT_DEPLOYS + 5):
+        store.begin(replace(RECORD, id=f"core-{number}", started_at=float(number)))
+        store.note(f"core-{number}", "create", {}, 1.0)
+        store.finish(f"core-{number}", "failed", at=2.0)
+    assert len(store.deploys("core", limit=10_000)) == KEPT_DEPLOYS
+    assert store.journal(f"core-{KEPT_DEPLOYS}") == []
 
 
 def test_forgetting_leaves_nothing(store: SqliteDeployStore) -> None:

@@ -47,6 +47,19 @@ def test_what_can_be_carried_over_is_and_the_rest_is_said(tmp_path: Path) -> Non
     assert "hunter2" not in text + said
 
 
+def test_empty_sections_and_clashing_names_are_borne(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(
+        "services:\n  my_app: {image: a, ports: , volumes: , environment: , depends_on: , deploy: {resources: {limits: }}}\n"
+        "  my-app: {image: b, volumes: ['./x:/y', 'data:/d'], tmpfs: [/t]}\n  c: {image: c, volumes: ['./x:/y', 'data:/d'], tmpfs: [/t]}\n"
+    )
+    text, notes = from_compose(file)
+    assert load_text(text, "bgmon.yml", {}).services["c"].volumes == ("data:/d",)
+    said = "\n".join(notes)
+    for words in ("my-app: left out", "relative host paths", "<project>_name", "not carried over: tmpfs"):
+        assert words in said
+
+
 def test_what_is_no_compose_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
     file.write_text("a: 1\n")

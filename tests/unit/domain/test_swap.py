@@ -15,14 +15,14 @@ def journal(*steps: str) -> list[JournalEntry]:
 @pytest.mark.parametrize("step", ["begin", "pull", "create", "gate", "canary", "switch", "bake"])
 def test_an_unproven_release_is_undone_while_blue_runs(step: str) -> None:
     steps = ORDER[: ORDER.index(step) + 1]  # type: ignore[arg-type]
-    assert recovery(journal(*steps), blue_runs=True, green_runs=True) == "undo"
+    assert recovery(journal(*steps), blue_can_serve=True, green_runs=True) == "undo"
 
 
 @pytest.mark.parametrize("step", ["drain", "retire"])
 @pytest.mark.parametrize("blue_runs", [True, False])
 def test_a_proven_release_is_finished(step: str, blue_runs: bool) -> None:
     steps = ORDER[: ORDER.index(step) + 1]  # type: ignore[arg-type]
-    assert recovery(journal(*steps), blue_runs=blue_runs, green_runs=True) == "finish"
+    assert recovery(journal(*steps), blue_can_serve=blue_runs, green_runs=True) == "finish"
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,18 @@ def test_a_proven_release_is_finished(step: str, blue_runs: bool) -> None:
 )
 def test_without_blue_the_only_color_that_has_the_traffic_keeps_it(step: str, decision: str) -> None:
     steps = ORDER[: ORDER.index(step) + 1]  # type: ignore[arg-type]
-    assert recovery(journal(*steps), blue_runs=False, green_runs=True) == decision
+    assert recovery(journal(*steps), blue_can_serve=False, green_runs=True) == decision
+
+
+@pytest.mark.parametrize("step", ["drain", "retire"])
+def test_a_proven_release_that_died_is_undone_while_blue_is_there(step: str) -> None:
+    steps = ORDER[: ORDER.index(step) + 1]  # type: ignore[arg-type]
+    assert recovery(journal(*steps), blue_can_serve=True, green_runs=False) == "undo"
+    assert recovery(journal(*steps), blue_can_serve=False, green_runs=False) == "finish"
 
 
 def test_nothing_written_is_nothing_done() -> None:
-    assert recovery([], blue_runs=False, green_runs=False) == "undo"
+    assert recovery([], blue_can_serve=False, green_runs=False) == "undo"
 
 
 def test_a_step_out_of_order_is_an_illegal_move() -> None:
@@ -47,4 +54,4 @@ def test_a_step_out_of_order_is_an_illegal_move() -> None:
 
 def test_an_unknown_step_is_not_guessed_about() -> None:
     with pytest.raises(ValueError, match="newer bgmon"):
-        recovery(journal("create", "teleport"), blue_runs=True, green_runs=True)
+        recovery(journal("create", "teleport"), blue_can_serve=True, green_runs=True)

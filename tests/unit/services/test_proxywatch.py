@@ -22,7 +22,7 @@ class Deployer:
 
     def recreate(self, service: str) -> None: ...
 
-    def rollback(self, service: str, reason: str) -> str:
+    def rollback(self, service: str, reason: str, bad: str) -> str:
         raise NotImplementedError
 
     def recover(self) -> list[str]:
