@@ -43,6 +43,11 @@ class EngineWatch:
             log.warning("the engine does not answer: %s", why)
         self._why = why
 
+    @property
+    def in_doubt(self) -> bool:
+        """Its stream has ended and was not opened anew yet: what is seen now may be its own doing."""
+        return self._cut_at is not None and self.lost_at is None
+
     def patience(self, now: float) -> None:
         """Say that it is gone once it has had the time of a restart."""
         if self.lost_at is None or self._told or now - self.lost_at < PATIENCE:

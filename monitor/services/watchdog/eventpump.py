@@ -86,10 +86,10 @@ class EventPump:
             try:
                 stream = self._engine.events(since=self._since(), labels={LABEL_PROJECT: self._project})
                 # Listed once the stream is open: whatever changes from now on is in one of the two.
+                wait = _FIRST_WAIT
                 self.connects += 1
                 self._on_connect()
                 for event in stream:
-                    wait = _FIRST_WAIT
                     self._take(event)
                 if not self._recycling and not self._stopping.is_set():
                     self._on_cut()

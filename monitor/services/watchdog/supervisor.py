@@ -114,8 +114,8 @@ class Supervisor:
 
     def look(self, service: str, now: float) -> None:
         """Gather, decide, carry out. Raises StateError; an engine that is away is remembered, not raised."""
-        if service in self.traces.acting:
-            return
+        if service in self.traces.acting or self.engine.in_doubt:
+            return  # everything is looked at when the act, or the doubt, is over
         try:
             seen = self.observer.see(
                 service,
