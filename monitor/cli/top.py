@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.context import Settings, pass_settings
+from monitor.cli.context import Settings, json_option, pass_settings
+from monitor.cli.output import emit_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,20 +31,25 @@ _BARS = 24
 @click.command("top")
 @click.option("--every", type=click.FloatRange(0.2, 3600), default=1.0, show_default=True, help="Seconds.")
 @click.option("--once", is_flag=True, help="Draw once and exit.")
+@json_option
 @pass_settings
-def command(settings: Settings, every: float, once: bool) -> None:
+def command(settings: Settings, every: float, once: bool, as_json: bool) -> None:
     """A live view of the services on this host: state, health over 24 h, restarts, open incidents.
 
     \b
     Examples:
       bgmon top
       bgmon top --once
+      bgmon top --json        the same picture as data
     """
     from rich.console import Console  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
 
     app = settings.app()
     source = app.status_view()
+    if as_json:
+        emit_json(asdict(source.snapshot(time.time())))
+        return
     console = Console()
     if once or not console.is_terminal:
         console.print(_screen(source.snapshot(time.time())))

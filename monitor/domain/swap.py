@@ -3,9 +3,10 @@
     begin ─ pull ─ create ─ gate ─ canary ─ switch ─ bake ─ drain ─ retire ─ (finished)
     └────────── undo: blue serves, green goes ──────────┘   └─ finish: green serves ─┘
 
-A step is written before it acts, so the last line of a cut-off journal is the furthest that can have happened. Up to
-the end of the bake, blue still runs and the release is not proven: it is undone. From `drain` on it is proven, blue may
-be gone, and the rest is finished.
+A step is written before it acts, so the last line of a cut-off journal is the furthest that can have happened; `switch`
+alone is written right after, since it must follow the gate within milliseconds: from `gate` on a recovery takes it for
+possible. Up to the end of the bake, blue still runs and the release is not proven: it is undone. From `drain` on it is
+proven, blue may be gone, and the rest is finished.
 """
 
 from __future__ import annotations

@@ -98,7 +98,14 @@ def test_a_storm_stays_one_short_message() -> None:
 
 
 def test_durations_tails_and_cuts() -> None:
-    assert [duration(seconds) for seconds in (0, 0.01, 0.4, 59.6, 3600, 90061)] == ["0 s", "0 s", "0.4 s", "1 min", "1 h", "1 d 1 h"]
+    assert [duration(seconds) for seconds in (0, 0.01, 0.4, 59.6, 3600, 90061)] == [
+        "0 s",
+        "0 s",
+        "0.4 s",
+        "1 min",
+        "1 h",
+        "1 d 1 h",
+    ]
     assert tail("a\nb\nc\n", lines=2) == "b\nc"
     assert tail("x" * 1000, length=10) == "...xxxxxxxxxx"
     assert shorten("short", 100) == "short"

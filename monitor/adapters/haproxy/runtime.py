@@ -8,6 +8,7 @@ answers with nothing when it worked.
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import re
 import socket
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from monitor.errors import ProxyError, ProxyUnreachable
+
+log = logging.getLogger(__name__)
 
 TIMEOUT: Final = 5.0
 _AGAIN: Final = 0.02
@@ -48,6 +51,7 @@ class RuntimeSocket:
         line = "; ".join(commands)
         assert len(line) < _MAX_COMMANDS, "split it"
         assert "\n" not in line
+        log.debug("proxy: %s", line)
         try:
             return self._patiently(f"{line}\n".encode())
         except TimeoutError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitor.domain.bake import LOOK_EVERY, Traffic, baseline, between, regression
@@ -21,8 +20,7 @@ from monitor.services.deploy.switchboard import Switchboard
 class Judge:
     """Looks at one green, as often as it is asked to.
 
-    `blue_share` is blue's 5xx share before the swap. `before` are green's counters when it got its first request, and
-    `restarts` how often Docker had restarted it by then.
+    `before` are green's counters from before its first request.
     """
 
     parts: Parts
@@ -32,16 +30,15 @@ class Judge:
     container: str
     color: Color
     port: int | None
-    blue_share: float
     before: SlotCounters | None
-    restarts: int
 
-    def observe(self, seconds: float, phase: str, *, window_from: float | None = None) -> None:
+    def observe(self, seconds: float, phase: str, *, blue_share: float, window_from: float | None = None) -> None:
         """Watch green for `seconds`.
 
         Args:
             seconds: how long.
             phase: what it is called in the message: "bake", "canary at 10%".
+            blue_share: blue's 5xx share before the swap.
             window_from: since when green has had all the traffic, unix seconds, so that the log's requests are its own.
 
         Raises:
@@ -58,7 +55,7 @@ class Judge:
             if clock.monotonic() >= next_probe:
                 failed = failed + 1 if self._unhealthy() else 0
                 next_probe = clock.monotonic() + self.policy.interval
-            problem = self._problem(failed, window_from)
+            problem = self._problem(failed, blue_share, window_from)
             if problem:
                 raise BakeFailed(f"green got worse in the {phase}: {problem}")
             clock.sleep(min(LOOK_EVERY, max(0.02, until - clock.monotonic())))
@@ -68,7 +65,7 @@ class Judge:
             return False
         return bool(shortfall(self.policy, self.parts.prober.probe(LOOPBACK, self.port, self.policy)))
 
-    def _problem(self, failed: int, window_from: float | None) -> str:
+    def _problem(self, failed: int, blue_share: float, window_from: float | None) -> str:
         bake = self.spec.deploy.bake
         window: RequestWindow | None = None
         if window_from is not None and (bake.max_error_rate is not None or bake.max_p95 is not None):
@@ -76,10 +73,10 @@ class Judge:
         return regression(
             bake,
             container=self.parts.engine.inspect(self.container),
-            restarts_before=self.restarts,
+            restarts_before=0,
             failed_probes=failed,
             allowed_failures=self.policy.failures,
-            blue_share=self.blue_share,
+            blue_share=blue_share,
             green=self._traffic(),
             window=window,
         )
@@ -101,16 +98,12 @@ class Judge:
             return None  # nor does a log source that is away
 
 
-def blue_baseline(
-    spec: ServiceSpec, board: Switchboard, color: Color, earlier: SlotCounters | None
-) -> Callable[[], float]:
-    """Reads blue's counters when called, and gives its 5xx share since `earlier`."""
-
-    def share() -> float:
-        try:
-            now = board.counters(color)
-        except (UnreachableError, ProxyError):
-            return 0.0
-        return baseline(spec.deploy.bake, between(earlier, now), Traffic(now.requests, now.errors))
-
-    return share
+def blue_baseline(spec: ServiceSpec, board: Switchboard, color: Color, earlier: SlotCounters | None) -> float:
+    """Blue's 5xx share since `earlier`, or in all where that was too little traffic; 0 when the proxy can't tell."""
+    if not spec.proxied:
+        return 0.0
+    try:
+        now = board.counters(color)
+    except (UnreachableError, ProxyError):
+        return 0.0
+    return baseline(spec.deploy.bake, between(earlier, now), Traffic(now.requests, now.errors))

@@ -11,7 +11,7 @@ from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
 
-_SWITCHED = ("canary", "switch", "bake", "drain", "retire")
+_SWITCHED = ("gate", "canary", "switch", "bake", "drain", "retire")  # or may have been
 
 
 def recover_service(parts: Parts, service: str) -> list[str]:

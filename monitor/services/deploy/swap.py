@@ -7,6 +7,7 @@ bake is undone by the same code that a recovery uses (undo.py), and what comes a
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,7 +31,7 @@ from monitor.services.deploy.switchboard import Switchboard
 from monitor.services.deploy.undo import undo
 
 _PORT_TRIES = 5
-_STOPPABLE: frozenset[Step] = frozenset({"pull", "create", "gate", "canary", "switch"})
+_STOPPABLE: frozenset[Step] = frozenset({"pull", "create", "gate", "canary"})
 _LONGEST_REASON = 8000  # of BGMON_ERROR: the kernel takes 128 KiB a variable, a reader far less
 
 
@@ -44,6 +45,7 @@ class Swap:
         self._board = Switchboard(parts, self._spec)
         self._timings: dict[str, float] = {}
         self._secrets: dict[str, str] = {}
+        self._switched = False
         self._last: Step | None = None
         self._began = parts.clock.monotonic()
         started = parts.clock.now()
@@ -153,22 +155,14 @@ class Swap:
         return green, container
 
     def _prove(self, green: Green, container: str, blue: Release | None, secrets: Mapping[str, str]) -> None:
-        """Gate, smoke hook, canary, switch, bake."""
+        """Gate, smoke hook, canary, switch, bake.
+
+        All that can be done beforehand is: once the gate is passed, the switch follows within milliseconds.
+        """
         parts, spec, board = self._parts, self._spec, self._board
         earlier = board.counters(blue.color) if blue is not None else None
         policy = policy_for(parts, spec, green.image_id)
-        self._note("gate", {})
-        with self._timed("gate"):
-            pass_gate(parts, spec, policy, container=container, port=green.port, secrets=secrets)
-        parts.tell("healthy", spec.name, "green is healthy")
-        self._hook("pre-switch", green, blue)
-        if spec.networks:
-            answer_to_name(parts.engine, container, spec)
-            pass_gate(parts, spec, policy, container=container, port=green.port, secrets=secrets)
-        self._still_runs(container, 0)
         board.stage(green.color, green.port, green.version)
-        share = blue_baseline(spec, board, blue.color, earlier)() if blue is not None and spec.proxied else 0.0
-        state = parts.engine.inspect(container)
         judge = Judge(
             parts=parts,
             spec=spec,
@@ -177,19 +171,33 @@ class Swap:
             container=container,
             color=green.color,
             port=green.port,
-            blue_share=share,
             before=board.counters(green.color),
-            restarts=state.restarts if state is not None else 0,
         )
-        self._canary(judge, blue)
+        gate = functools.partial(pass_gate, parts, spec, policy, container=container, port=green.port, secrets=secrets)
+        self._note("gate", {})
+        with self._timed("gate"):
+            gate()
+        parts.tell("healthy", spec.name, "green is healthy")
+        hooked = self._hook("pre-switch", green, blue)
+        if spec.networks:
+            answer_to_name(parts.engine, container, spec)
+            gate()
+        if hooked:
+            self._still_runs(container, 0)
+        share = 0.0
+        if blue is not None and spec.deploy.canary:
+            share = blue_baseline(spec, board, blue.color, earlier)
+            self._canary(judge, share)
         self._switch(green, container)
         self._note("bake", {})
         if blue is not None and spec.deploy.bake.for_ > 0:
+            if not spec.deploy.canary:  # blue is only finishing what it had
+                share = blue_baseline(spec, board, blue.color, earlier)
             seconds = spec.deploy.bake.for_
             parts.tell("baking", spec.name, f"watching green for {seconds:g} s", seconds=seconds)
             with self._timed("bake"):
-                judge.observe(seconds, "bake", window_from=parts.clock.now())
-        self._still_runs(container, judge.restarts)
+                judge.observe(seconds, "bake", blue_share=share, window_from=parts.clock.now())
+        self._still_runs(container, 0)
 
     def _still_runs(self, container: str, restarts: int) -> None:
         """Raises BakeFailed when green died since it was last looked at."""
@@ -197,35 +205,37 @@ class Swap:
         if lost:
             raise BakeFailed(f"green was healthy, and then {lost}")
 
-    def _canary(self, judge: Judge, blue: Release | None) -> None:
-        if blue is None or not self._spec.proxied or not self._spec.deploy.canary:
+    def _canary(self, judge: Judge, blue_share: float) -> None:
+        if not self._spec.proxied:
             return
         with self._timed("canary"):
             for step in self._spec.deploy.canary:
                 self._note("canary", {"weight": step.weight})
                 self._board.split(judge.color, step.weight)
                 self._parts.tell("canary", self._spec.name, f"{step.weight}% to green", weight=step.weight)
-                judge.observe(step.for_, f"canary at {step.weight}%")
+                judge.observe(step.for_, f"canary at {step.weight}%", blue_share=blue_share)
 
     def _switch(self, green: Green, container: str) -> None:
         parts = self._parts
-        self._note("switch", {"to": green.color})
+        self._check_cancelled("switch")
         with self._timed("switch"), ThreadPoolExecutor(max_workers=1) as side:
-            # The engine takes its time to join a network; the proxy need not wait for it.
-            introduced = side.submit(introduce, parts.engine, parts.project, container, self._spec)
+            self._switched = True
             before = parts.clock.monotonic()
             self._board.switch(green.color)
             took = parts.clock.monotonic() - before
+            # The engine takes its time to join a network; the rest need not wait for it.
+            introduced = side.submit(introduce, parts.engine, parts.project, container, self._spec)
+            self._note("switch", {"to": green.color})
+            text = f"all new requests to {green.color}" if self._spec.proxied else f"{green.color} takes over"
+            parts.tell("switched", green.service, text, seconds=took)
             self._board.persist()
             introduced.result()
-        text = f"all new requests to {green.color}" if self._spec.proxied else f"{green.color} takes over"
-        self._parts.tell("switched", green.service, text, seconds=took)
 
     def _failed(self, error: BaseException, green: Green | None, blue: Release | None) -> None:
         """Undo, record and tell. What cannot be undone now stays in the journal, for the next command."""
         parts, service = self._parts, self._spec.name
         reason = str(error) or type(error).__name__
-        switched = self._last in ("canary", "switch", "bake")
+        switched = self._switched or self._last in ("canary", "switch", "bake")
         self._timings["total"] = parts.clock.monotonic() - self._began
         try:
             undo(parts, self._spec, green, blue, switched=switched)
@@ -241,7 +251,8 @@ class Swap:
             self._hook("on-failure", green, blue, BGMON_ERROR=reason.replace("\0", "")[:_LONGEST_REASON])
         announce(parts, service, self._record.id)
 
-    def _hook(self, name: str, green: Green | None, blue: Release | None, **more: str) -> None:
+    def _hook(self, name: str, green: Green | None, blue: Release | None, **more: str) -> bool:
+        """Whether there was such a hook. Raises HookFailed."""
         parts = self._parts
         environ = {
             "BGMON_HOOK": name,
@@ -270,18 +281,23 @@ class Swap:
                 raise masked from None
         if output is None:
             self._timings.pop(name, None)
-        else:
-            parts.tell("hook", self._spec.name, f"hook {name} is done", hook=name, output=self._masked(output))
+            return False
+        parts.tell("hook", self._spec.name, f"hook {name} is done", hook=name, output=self._masked(output))
+        return True
 
     def _masked(self, text: str) -> str:
         return mask(text, self._secrets.values())
 
     def _note(self, step: Step, data: Mapping[str, object]) -> None:
         advance(self._last, step)
-        if step in _STOPPABLE and self._parts.cancelled():
-            raise DeployFailed(f"interrupted before {step}")
+        if step in _STOPPABLE:
+            self._check_cancelled(step)
         self._parts.store.note(self._record.id, step, data, self._parts.clock.now())
         self._last = step
+
+    def _check_cancelled(self, step: Step) -> None:
+        if self._parts.cancelled():
+            raise DeployFailed(f"interrupted before {step}")
 
     @contextlib.contextmanager
     def _timed(self, step: str) -> Iterator[None]:

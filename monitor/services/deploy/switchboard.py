@@ -1,7 +1,8 @@
 """One service's traffic: its port, its two slots in the proxy, and the record of both.
 
-The record is written before the running proxy is told, so that a proxy that restarts in between comes back with what
-was meant. A service without a port has no traffic to switch; every call is then a no-op.
+A switch tells the proxy first and the record right after, whether or not the proxy could be told: requests come first,
+the deploy's journal already says that a switch may have happened, and a proxy that starts goes by the record. A service
+without a port has no traffic to switch; every call is then a no-op.
 """
 
 from __future__ import annotations
@@ -58,8 +59,10 @@ class Switchboard:
     def switch(self, color: Color) -> None:
         """All new requests to `color`. The other slot drains, if there is one."""
         if self._proxied:
-            self._record({color: "ready", other(color): "drain"})
-            self._parts.proxy.switch(self._service, color)
+            try:
+                self._parts.proxy.switch(self._service, color)
+            finally:
+                self._record({color: "ready", other(color): "drain"})
 
     def rest(self) -> None:
         """No new requests to either color; those under way go on. A weight of 0 is how HAProxy says that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.domain.names import other
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
-from monitor.errors import ProxyError, ProxyUnreachable, StateError
+from monitor.errors import ProxyError, ProxyUnreachable
 from monitor.services.deploy.green import RESTART_POLICY, Green, discard, find, retire
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import Switchboard
@@ -25,7 +25,7 @@ def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | N
 
     Raises:
         EngineUnreachable, EngineError: green could not be removed.
-        StateError: the record could not be written; the proxy was told nevertheless.
+        StateError: the record could not be written; the proxy was told before.
     """
     if green is None:
         return
@@ -52,10 +52,6 @@ def _back(parts: Parts, board: Switchboard, spec: ServiceSpec, green: Green, blu
     _revive(parts, blue)
     try:
         board.switch(other(green.color))
-    except StateError:
-        if spec.proxied:
-            parts.proxy.switch(spec.name, blue.color)  # requests first; the record is for whoever comes next
-        raise
     except (ProxyUnreachable, ProxyError) as error:
         # The record says blue by now, and a proxy that starts goes by the record.
         parts.tell("warning", spec.name, f"the proxy could not be told ({error}); it starts with {blue.color}")
