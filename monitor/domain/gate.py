@@ -23,12 +23,13 @@ Verdict = Literal["wait", "pass", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What was seen so far. `began` is in the unit of `now`."""
+    """What was seen so far. `began` is in the unit of `now`; `answers` are the last that differed, `last` the newest."""
 
     policy: HealthPolicy
     began: float
     streak: int = 0
     answers: tuple[str, ...] = ()
+    last: str = ""
     verdict: Verdict = "wait"
     reason: str = ""
 
@@ -83,9 +84,12 @@ def _streak(gate: Gate, container: Container, answer: Answer | None, now: float)
     assert answer is not None
     missing = shortfall(policy, answer)
     line = describe(answer) + (f" ({missing})" if missing and answer.status else "")
-    answers = gate.answers if gate.answers[-1:] == (line,) else (*gate.answers, line)[-_KEPT_ANSWERS:]
+    kind = describe(replace(answer, seconds=0.0))  # how long each took makes no other answer
+    answers = gate.answers if kind == gate.last else (*gate.answers, line)[-_KEPT_ANSWERS:]
     streak = 0 if missing else gate.streak + 1
-    return replace(gate, answers=answers, streak=streak, verdict="pass" if streak >= policy.successes else "wait")
+    return replace(
+        gate, answers=answers, last=kind, streak=streak, verdict="pass" if streak >= policy.successes else "wait"
+    )
 
 
 def _too_late(gate: Gate) -> str:

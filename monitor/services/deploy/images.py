@@ -17,7 +17,7 @@ class Fetched:
     pinned: str
 
 
-def fetch(parts: Parts, service: str, reference: str, policy: PullPolicy) -> Fetched:
+def fetch(parts: Parts, service: str, reference: str, policy: PullPolicy, *, shown: str = "") -> Fetched:
     """The image of `reference`, on this host.
 
     `auto` pulls unless the image is here and its registry has never seen it, or it is named by a digest that is here;
@@ -28,7 +28,7 @@ def fetch(parts: Parts, service: str, reference: str, policy: PullPolicy) -> Fet
     """
     here = parts.engine.image(reference)
     if here is not None and (policy == "never" or (policy == "auto" and _settled(here, reference))):
-        parts.tell("pulled", service, f"{reference} is here already")
+        parts.tell("pulled", service, f"{shown or reference} is here already")
         image = here
     elif policy == "never":
         raise PullFailed(f"image {reference} is not on this host", hint="leave out --pull never, or build it here")

@@ -116,7 +116,8 @@ class Swap:
     def _pull(self, color: Color) -> Green:
         self._note("pull", {"image": self._order.image})
         with self._timed("pull"):
-            image = fetch(self._parts, self._spec.name, self._order.pinned or self._order.image, self._order.pull)
+            order = self._order
+            image = fetch(self._parts, self._spec.name, order.pinned or order.image, order.pull, shown=order.image)
         return Green(
             deploy=self._record.id,
             service=self._spec.name,
