@@ -23,7 +23,7 @@ Verdict = Literal["wait", "pass", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What was seen so far. `began` is in the unit of `now`; `answers` are the last that differed, `last` the newest."""
+    """What was seen so far. `began` is in the unit of `now`; `answers` are the last ones that differed."""
 
     policy: HealthPolicy
     began: float
