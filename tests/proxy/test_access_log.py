@@ -86,6 +86,7 @@ def test_the_version_is_of_the_slot_that_answered(world: ProxyWorld, servers: li
         world.driver.stage("core", "green", new.port, "v2-rc.1+b")
         world.driver.switch("core", "green")
         world.get("/fresh")
+        wait_until(lambda: len(world.log()) == 1)
         old.release()
         while slow.recv(4096):
             pass

@@ -93,7 +93,7 @@ def test_a_slot_that_stays_dead_shows_the_page_after_the_tries(world: ProxyWorld
     servers[0].stop()
     world.driver.boot([route(blue=Slot(servers[0].port, "v1", "ready"))])
     assert world.get()[0] == 503
-    assert world.log()[-1]["status"] == 503
+    assert wait_until(world.log)[-1]["status"] == 503
 
 
 def test_a_service_that_only_answers_500_is_not_parked(world: ProxyWorld, servers: list[Upstream]) -> None:

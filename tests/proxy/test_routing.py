@@ -11,6 +11,7 @@ from monitor.domain.spec import RouteSpec
 from monitor.errors import ProxyError
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream, upstreams
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.proxy
 
@@ -77,6 +78,7 @@ def test_internal_names(world: ProxyWorld, free_port: Callable[[], int]) -> None
         assert world.get(host="three.internal", port=shared)[1] == "three GET /"
         assert world.get(host="one.test", port=shared)[0] == 404
         assert world.get(host="micro-one.internal")[0] == 404
+        wait_until(lambda: len(world.log()) >= 5)
         assert [line["service"] for line in world.log()] == ["one", "two", "three", "", ""]
 
 
@@ -136,4 +138,4 @@ def test_a_thousand_services(world: ProxyWorld, servers: list[Upstream]) -> None
     world.driver.boot(routes)
     assert len(world.driver.status().services) == 1000
     assert world.get("/api/x", host="s999.test")[1] == "old GET /api/x"
-    assert world.log()[-1]["service"] == "s999"
+    assert wait_until(world.log)[-1]["service"] == "s999"
