@@ -1,6 +1,6 @@
 """`python -m monitor` is `bgmon`."""
 
-from monitor.cli.main import main
+from monitor.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -13,9 +13,9 @@ from monitor.domain.containers import Container
 from monitor.domain.probing import Answer, describe, shortfall
 from monitor.domain.spec import HealthPolicy
 
-FAST_FOR: Final = 10.0  # seconds of quick polling; most services are up by then
-FAST: Final = 0.05
-CONFIRM: Final = 0.02  # after a good answer, the ones that must follow it are asked for at once
+# How often it is asked: many services are up in a moment, most within seconds, and nobody wants a log full of probes.
+PACES: Final = ((1.0, 0.02), (10.0, 0.1))  # until so many seconds have passed: seconds between two looks
+CONFIRM: Final = 0.01  # after a good answer, the ones that must follow it are asked for at once
 _KEPT_ANSWERS: Final = 5
 
 Verdict = Literal["wait", "pass", "fail"]
@@ -50,8 +50,8 @@ def observe(gate: Gate, container: Container | None, answer: Answer | None, now:
 
 def pause(gate: Gate, now: float) -> float:
     """Seconds until the next look: quick at first, then the policy's interval, never past the deadline."""
-    fast = CONFIRM if gate.streak else FAST
-    wait = fast if now - gate.began < FAST_FOR else gate.policy.interval
+    pace = next((every for until, every in PACES if now - gate.began < until), None)
+    wait = gate.policy.interval if pace is None else CONFIRM if gate.streak else pace
     return max(0.0, min(wait, gate.began + gate.policy.start - now))
 
 

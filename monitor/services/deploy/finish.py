@@ -27,13 +27,29 @@ def finish(
     timings: dict[str, float],
     began: float,
     note: Callable[[Step, Mapping[str, object]], None],
+    before_stop: Callable[[], None] = lambda: None,
 ) -> Release:
-    """Safe to repeat from any of its steps.
+    """Safe to repeat from any of its steps; `before_stop` is called when blue is idle.
 
     Raises:
         EngineError: green is gone.
         UnreachableError: the engine or the proxy does not answer; the journal keeps what is left to do.
     """
+    with ThreadPoolExecutor(max_workers=1) as side:
+        return _finish(parts, spec, green, blue, timings, began, note, before_stop, side)
+
+
+def _finish(  # noqa: PLR0917 - finish, with a helper thread
+    parts: Parts,
+    spec: ServiceSpec,
+    green: Green,
+    blue: Release | None,
+    timings: dict[str, float],
+    began: float,
+    note: Callable[[Step, Mapping[str, object]], None],
+    before_stop: Callable[[], None],
+    side: ThreadPoolExecutor,
+) -> Release:
     clock = parts.clock
     board = Switchboard(parts, spec)
     container = find(parts.engine, parts.project, green.deploy)
@@ -43,20 +59,21 @@ def finish(
     started = clock.monotonic()
     board.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
     if blue is not None:
-        retire(parts.engine, blue.container)
+        retired = side.submit(retire, parts.engine, blue.container)
         left = board.drained(other(green.color), spec.deploy.drain)
         if left:
             parts.tell("warning", spec.name, f"{left} requests were still under way after {spec.deploy.drain:g} s")
         board.close(other(green.color))
         parts.tell("drained", spec.name, f"{blue.color} is idle")
+        retired.result()
+    before_stop()
     timings["drain"] = clock.monotonic() - started
     note("retire", {})
     started = clock.monotonic()
-    with ThreadPoolExecutor(max_workers=1) as side:
-        written = side.submit(board.persist)
-        if blue is not None:
-            discard(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
-        written.result()
+    written = side.submit(board.persist)
+    if blue is not None:
+        discard(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
+    written.result()
     timings["stop"] = clock.monotonic() - started
     timings["total"] = clock.monotonic() - began
     release = green.release(container.id, clock.now())

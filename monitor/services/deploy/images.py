@@ -17,11 +17,13 @@ class Fetched:
     pinned: str
 
 
-def fetch(parts: Parts, service: str, reference: str, policy: PullPolicy, *, shown: str = "") -> Fetched:
+def fetch(
+    parts: Parts, service: str, reference: str, policy: PullPolicy, *, architecture: str = "", shown: str = ""
+) -> Fetched:
     """The image of `reference`, on this host.
 
     `auto` pulls unless the image is here and its registry has never seen it, or it is named by a digest that is here;
-    `always` pulls, `never` doesn't.
+    `always` pulls, `never` doesn't. `architecture` is the engine's, to refuse an image for another one.
 
     Raises:
         PullFailed: it cannot be had, or was built for another architecture.
@@ -40,7 +42,7 @@ def fetch(parts: Parts, service: str, reference: str, policy: PullPolicy, *, sho
 
         image = parts.engine.pull(reference, progress)
         parts.tell("pulled", service, f"pulled {reference}")
-    wanted = parts.engine.info().architecture
+    wanted = architecture
     if image.architecture and wanted and image.architecture != wanted:
         raise PullFailed(
             f"image {reference} is for {image.architecture}, this host is {wanted}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from monitor.config.compile import spec_to_json
@@ -45,7 +45,10 @@ class Swap:
         self._board = Switchboard(parts, self._spec)
         self._timings: dict[str, float] = {}
         self._secrets: dict[str, str] = {}
+        self._architecture = ""
         self._switched = False
+        self._side = ThreadPoolExecutor(max_workers=2)
+        self._pending: list[Future[None]] = []
         self._last: Step | None = None
         self._began = parts.clock.monotonic()
         started = parts.clock.now()
@@ -72,7 +75,7 @@ class Swap:
         blue = parts.store.active(self._spec.name)
         color: Color = other(blue.color) if blue is not None else "blue"
         with self._timed("preflight"):
-            preflight(parts, self._spec, color, blue)
+            self._architecture = preflight(parts, self._spec, color, blue).architecture
             given = order.secrets
             self._secrets = dict(given) if given is not None else parts.secrets.resolve(self._spec.secrets)
         return self._swap(blue, color)
@@ -85,18 +88,26 @@ class Swap:
         green: Green | None = None
         try:
             self._hook("pre-deploy", None, blue)
-            with ThreadPoolExecutor(max_workers=1) as side:
-                # While the engine pulls and starts, the proxy is looked after: neither needs the other yet.
-                proxy_ready = side.submit(ready_proxy, parts) if self._spec.proxied else None
-                green = self._pull(color)
-                green, container = self._start(green, secrets)
-                if proxy_ready is not None:
-                    proxy_ready.result()
+            # While the engine pulls and starts, the proxy is looked after: neither needs the other yet.
+            proxy_ready = self._side.submit(ready_proxy, parts) if self._spec.proxied else None
+            green = self._pull(color)
+            green, container = self._start(green, secrets)
+            if proxy_ready is not None:
+                proxy_ready.result()
             self._prove(green, container, blue, secrets)
         except BaseException as error:
             self._failed(error, green, blue)
             raise
-        release = finish(parts, self._spec, green, blue, timings=self._timings, began=self._began, note=self._note)
+        release = finish(
+            parts,
+            self._spec,
+            green,
+            blue,
+            timings=self._timings,
+            began=self._began,
+            note=self._note,
+            before_stop=self._settle,
+        )
         with contextlib.suppress(DeployFailed):  # the release stands; the hook's failure is told
             self._hook("post-deploy", green, blue)
         parts.tell(
@@ -117,7 +128,14 @@ class Swap:
         self._note("pull", {"image": self._order.image})
         with self._timed("pull"):
             order = self._order
-            image = fetch(self._parts, self._spec.name, order.pinned or order.image, order.pull, shown=order.image)
+            image = fetch(
+                self._parts,
+                self._spec.name,
+                order.pinned or order.image,
+                order.pull,
+                architecture=self._architecture,
+                shown=order.image,
+            )
         return Green(
             deploy=self._record.id,
             service=self._spec.name,
@@ -206,6 +224,12 @@ class Swap:
         if lost:
             raise BakeFailed(f"green was healthy, and then {lost}")
 
+    def _settle(self) -> None:
+        """Wait for what was still to be done for green. Raises what went wrong there."""
+        for work in self._pending:
+            work.result()
+        self._side.shutdown()
+
     def _canary(self, judge: Judge, blue_share: float) -> None:
         if not self._spec.proxied:
             return
@@ -219,18 +243,18 @@ class Swap:
     def _switch(self, green: Green, container: str) -> None:
         parts = self._parts
         self._check_cancelled("switch")
-        with self._timed("switch"), ThreadPoolExecutor(max_workers=1) as side:
+        with self._timed("switch"):
             self._switched = True
             before = parts.clock.monotonic()
             self._board.switch(green.color)
             took = parts.clock.monotonic() - before
-            # The engine takes its time to join a network; the rest need not wait for it.
-            introduced = side.submit(introduce, parts.engine, parts.project, container, self._spec)
+            # The engine takes its time to join a network, the proxy to check a file; only blue's end has to wait for
+            # them: until then, a proxy that restarts may come back with blue.
+            self._pending.append(self._side.submit(introduce, parts.engine, parts.project, container, self._spec))
+            self._pending.append(self._side.submit(self._board.persist))
             self._note("switch", {"to": green.color})
             text = f"all new requests to {green.color}" if self._spec.proxied else f"{green.color} takes over"
             parts.tell("switched", green.service, text, seconds=took)
-            self._board.persist()
-            introduced.result()
 
     def _failed(self, error: BaseException, green: Green | None, blue: Release | None) -> None:
         """Undo, record and tell. What cannot be undone now stays in the journal, for the next command."""
@@ -239,6 +263,7 @@ class Swap:
         switched = self._switched or self._last in ("canary", "switch", "bake")
         self._timings["total"] = parts.clock.monotonic() - self._began
         try:
+            self._side.shutdown()  # whatever it does for green ends before green does
             undo(parts, self._spec, green, blue, switched=switched)
         except BgmonError as second:
             parts.tell("warning", service, f"could not clean up yet ({second}); the next command or the daemon will")

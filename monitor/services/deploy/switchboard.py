@@ -19,7 +19,7 @@ from monitor.services.deploy.parts import Parts
 _PORTS_LOCK: Final = "@ports"
 PROXY_LOCK: Final = "@proxy"
 _LOCK_WAIT: Final = 60.0
-_IDLE_LOOK: Final = 0.025
+_IDLE_LOOK: Final = 0.01
 _IDLE_LOOKS: Final = 2  # in a row: a request may be between being given to a server and being counted there
 
 

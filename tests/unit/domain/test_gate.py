@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.domain.containers import Container
-from monitor.domain.gate import CONFIRM, FAST, Gate, observe, pause
+from monitor.domain.gate import CONFIRM, Gate, observe, pause
 from monitor.domain.probing import Answer, resolve
 from monitor.domain.spec import HealthPolicy
 
@@ -84,7 +84,8 @@ def test_a_decided_gate_refuses_to_look_again() -> None:
 
 def test_polls_quickly_at_first_then_slower_and_never_past_the_deadline() -> None:
     at = gate(start=60.0, interval=1.0)
-    assert pause(at, 100.0) == FAST
+    assert pause(at, 100.0) == 0.02
+    assert pause(at, 101.0) == 0.1
     assert pause(replace(at, streak=1), 100.0) == CONFIRM
     assert pause(at, 111.0) == 1.0
     assert pause(at, 159.75) == 0.25
