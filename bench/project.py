@@ -35,7 +35,12 @@ class Project:
         config = {
             "project": self.name,
             "state": {"dir": str(self.folder / "state")},
-            "proxy": {"image": images.haproxy(client), "listen": [f"127.0.0.1:{self.port}"], "ports": "24000-27999"},
+            "proxy": {
+                "image": images.haproxy(client),
+                "listen": [f"127.0.0.1:{self.port}"],
+                "ports": "24000-27999",
+                "reuse_connections": True,
+            },
             "services": {name: dict(service) for name, service in services.items()},
             "watch": {"listen": f"127.0.0.1:{free_port()}"},
         }

@@ -9,7 +9,7 @@ import socket
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from monitor.config.loader import find_file, load_file
 from monitor.domain.names import name_problem
@@ -114,6 +114,11 @@ class App:
 
     @cached_property
     def proxy(self) -> Proxy:
+        """The proxy as bgmon.yml has it, also after `take_config`."""
+        return cast("Proxy", _Live(lambda: self._driver))
+
+    @cached_property
+    def _driver(self) -> Proxy:
         """The proxy's driver; nothing is started. The engine is reached only when the proxy runs in a container."""
         from monitor.adapters.haproxy.make import make_proxy  # noqa: PLC0415
 
@@ -124,6 +129,12 @@ class App:
             base=self.folder,
             engine=lambda: self.engine,
         )
+
+    def take_config(self, config: Config) -> None:
+        """Go on with another configuration of the same project, as a daemon does when bgmon.yml changed."""
+        self.config = config
+        for name in ("specs", "_driver"):
+            self.__dict__.pop(name, None)
 
     def routes(self) -> list[ServiceRoute]:
         """What the proxy is to carry now: bgmon.yml, the recorded slots, and what a person decided."""
@@ -373,6 +384,16 @@ class App:
         from monitor.bootstrap_deploy import make_parts  # noqa: PLC0415
 
         return make_parts(self, emit, cancelled=cancelled, chat=chat)
+
+
+class _Live:
+    """Stands for an object that may be made anew meanwhile."""
+
+    def __init__(self, current: Callable[[], object]) -> None:
+        self._current = current
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._current(), name)
 
 
 def build(config_file: str | None, *, verbose: int = 0) -> App:

@@ -132,8 +132,7 @@ def make_daemon(app: App) -> Daemon:
         config = load_file(app.config_file)
         if config.project != app.project:
             raise BgmonError(f"the project is now called {config.project}: restart the daemon")
-        app.config = config
-        app.__dict__.pop("specs", None)
+        app.take_config(config)
         app.reload_alerting()
         return settings(config)
 
