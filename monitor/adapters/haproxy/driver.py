@@ -41,6 +41,7 @@ class HAProxy:
         self._runner = runner
         self._admin = RuntimeSocket(files.folder, ADMIN_SOCKET)
         self._master = RuntimeSocket(files.folder, MASTER_SOCKET, patience=_MASTER_PATIENCE)
+        self._staged: dict[tuple[str, Color], SlotState] = {}
 
     def boot(self, routes: Sequence[ServiceRoute]) -> bool:
         rendered, files = self._files.render(routes)
@@ -119,7 +120,9 @@ class HAProxy:
         said = self._admin.ask(
             f"set server {server} state maint", f"set server {server} addr 127.0.0.1 port {port}"
         ).strip()
-        row = {row["srv_name"]: row for row in self._rows(service)}[color]
+        rows = {row["srv_name"]: row for row in self._rows(service)}
+        row = rows[color]
+        self._staged[service, other(color)] = _state(rows[other(color)])
         if int(row["srv_port"]) != port:
             raise ProxyError(f"the proxy refused: {' '.join(said.split())}")
         key = version_key(service, color)
@@ -146,6 +149,7 @@ class HAProxy:
         self._admin.tell(*commands, f"set server {service}/{PARKED} state {parked}")
 
     def close(self, service: str, color: Color) -> None:
+        self._staged.pop((service, color), None)
         commands = [f"set server {service}/{color} state maint", f"shutdown sessions server {service}/{color}"]
         rows = {row["srv_name"]: row for row in self._rows(service)}
         if _state(rows[other(color)]) != "ready":
@@ -169,9 +173,14 @@ class HAProxy:
                 self._master.ask(f"{worker} shutdown session {line.partition(':')[0]}")
 
     def _away(self, service: str, color: Color) -> list[str]:
-        """Drain a slot; one that is out of the way already stays in maint."""
-        row = {row["srv_name"]: row for row in self._rows(service)}[color]
-        return [] if _state(row) == "maint" else [f"set server {service}/{color} state drain"]
+        """Drain a slot; one that is out of the way already stays in maint.
+
+        `stage` has just seen how it is: a switch that follows need not ask again, and takes one round trip.
+        """
+        state = self._staged.pop((service, color), None)
+        if state is None:
+            state = _state({row["srv_name"]: row for row in self._rows(service)}[color])
+        return [] if state == "maint" else [f"set server {service}/{color} state drain"]
 
     def _rows(self, service: str) -> list[dict[str, str]]:
         return columns(self._known(service, self._admin.ask(f"show servers state {service}")))
