@@ -246,15 +246,16 @@ class Swap:
         with self._timed("switch"):
             self._switched = True
             before = parts.clock.monotonic()
-            self._board.switch(green.color)
-            took = parts.clock.monotonic() - before
+            self._board.switch(green.color, lambda: self._tell_switched(green, parts.clock.monotonic() - before))
             # The engine takes its time to join a network, the proxy to check a file; only blue's end has to wait for
             # them: until then, a proxy that restarts may come back with blue.
             self._pending.append(self._side.submit(introduce, parts.engine, parts.project, container, self._spec))
             self._pending.append(self._side.submit(self._board.persist))
             self._note("switch", {"to": green.color})
-            text = f"all new requests to {green.color}" if self._spec.proxied else f"{green.color} takes over"
-            parts.tell("switched", green.service, text, seconds=took)
+
+    def _tell_switched(self, green: Green, seconds: float) -> None:
+        text = f"all new requests to {green.color}" if self._spec.proxied else f"{green.color} takes over"
+        self._parts.tell("switched", green.service, text, seconds=seconds)
 
     def _failed(self, error: BaseException, green: Green | None, blue: Release | None) -> None:
         """Undo, record and tell. What cannot be undone now stays in the journal, for the next command."""

@@ -7,6 +7,7 @@ without a port has no traffic to switch; every call is then a no-op.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -56,13 +57,16 @@ class Switchboard:
             self._record({color: "ready", other(color): "ready"}, weights)
             self._parts.proxy.weigh(self._service, weights)
 
-    def switch(self, color: Color) -> None:
-        """All new requests to `color`. The other slot drains, if there is one."""
+    def switch(self, color: Color, done: Callable[[], None] = lambda: None) -> None:
+        """All new requests to `color`; `done` is called as soon as they go there. The other slot drains, if any."""
         if self._proxied:
             try:
                 self._parts.proxy.switch(self._service, color)
+                done()
             finally:
                 self._record({color: "ready", other(color): "drain"})
+        else:
+            done()
 
     def rest(self) -> None:
         """No new requests to either color; those under way go on. A weight of 0 is how HAProxy says that."""
