@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+
+import click
 
 from monitor.cli.output import emit_event, unheard
 
@@ -41,6 +45,14 @@ def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[Event], None]
 
         yield emit
         return
+    if not sys.stdout.isatty():  # CI's log: neither colors nor bars, and no time to import them
+
+        def say(event: Event) -> None:
+            with lock, unheard():
+                plain(event, verbose)
+
+        yield say
+        return
     from rich.console import Console  # noqa: PLC0415 - slow to import
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
 
@@ -54,6 +66,16 @@ def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[Event], None]
                 human.show(event)
 
         yield show
+
+
+def plain(event: Event, verbose: int) -> None:
+    """One line an event, as the colored form has them."""
+    if event.event == "progress" or (event.event == "gate" and not verbose):
+        return
+    mark = re.sub(r"\[[^]]*\]", "", _MARKS.get(event.event, "·"))
+    click.echo(f"{mark} {event.service}  {event.text}")
+    if event.event == "hook" and verbose and event.data.get("output"):
+        click.echo(str(event.data["output"]).rstrip())
 
 
 class _Human:

@@ -129,11 +129,10 @@ class SqliteDeployStore:
                 db.execute(f"DELETE FROM {table} WHERE service = ?", (service,))  # noqa: S608 - a name of ours
 
     def prune(self, service: str, keep: int) -> list[Release]:
-        with self._db.transaction() as db:
-            rows = db.execute("SELECT * FROM releases WHERE service = ? ORDER BY at DESC, rowid DESC", (service,))
-            releases = [_release(row) for row in rows.fetchall()]
-            gone = past(releases, keep)
-            db.executemany("DELETE FROM releases WHERE deploy = ?", [(release.deploy,) for release in gone])
+        gone = past(self.releases(service, limit=100_000), keep)
+        if gone:
+            with self._db.transaction() as db:
+                db.executemany("DELETE FROM releases WHERE deploy = ?", [(release.deploy,) for release in gone])
         return gone
 
 
