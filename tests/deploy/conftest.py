@@ -22,3 +22,4 @@ def stage(
     yield made
     with contextlib.suppress(BgmonError):
         made.app().proxy.remove()
+    made.close()

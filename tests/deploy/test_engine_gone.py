@@ -57,6 +57,7 @@ def stage(
     for container in private_engine.client.containers.list(all=True):
         if (container.name or "").startswith(made.project):
             container.remove(force=True)
+    made.close()
 
 
 def deploy(stage: Stage, version: str, until: str) -> subprocess.Popen[str]:
@@ -104,6 +105,7 @@ def test_a_full_disk_of_the_engine_stops_a_deploy_before_it_begins(
         assert load.failures == []
         assert stage.app().store.unfinished() == []
         stage.app().proxy.remove()
+        stage.close()
     finally:
         engine.close()
 

@@ -34,6 +34,7 @@ class Stage:
     port: int
     config: dict[str, Any]
     events: list[Event] = field(default_factory=list)
+    apps: list[App] = field(default_factory=list)
 
     def write(self) -> None:
         (self.folder / "bgmon.yml").write_text(yaml.safe_dump(self.config))
@@ -55,7 +56,13 @@ class Stage:
         return {**os.environ, "BGMON_STATE_DIR": str(self.folder / "state")}
 
     def app(self) -> App:
-        return build(str(self.folder / "bgmon.yml"))
+        self.apps.append(build(str(self.folder / "bgmon.yml")))
+        return self.apps[-1]
+
+    def close(self) -> None:
+        """Let go of every engine and state file that `app` opened."""
+        for app in self.apps:
+            app.close()
 
     def parts(self, app: App | None = None) -> Parts:
         return (app or self.app()).parts(self.events.append)

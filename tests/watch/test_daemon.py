@@ -47,6 +47,7 @@ def stage(  # noqa: PLR0917 - fixtures
     yield made
     with contextlib.suppress(BgmonError):
         made.app().proxy.remove()
+    made.close()
 
 
 @contextlib.contextmanager
