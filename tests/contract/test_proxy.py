@@ -39,7 +39,7 @@ def proxy(
     project, image = request.getfixturevalue("project"), request.getfixturevalue("haproxy_image")
     world = ProxyWorld(request.param, tmp_path, project, image, free_port)
     yield world.driver
-    world.driver.remove()
+    world.close()
 
 
 def ready(server: Upstream, version: str = "v1") -> Slot:

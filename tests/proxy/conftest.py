@@ -15,7 +15,7 @@ from tests.support.upstream import Upstream, upstreams
 def world(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[ProxyWorld]:
     made = ProxyWorld("process", tmp_path, "p", "", free_port)
     yield made
-    made.driver.remove()
+    made.close()
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def boxed(tmp_path: Path, project: str, haproxy_image: str, free_port: Callable[
     """As `world`, in a container."""
     made = ProxyWorld("container", tmp_path, project, haproxy_image, free_port)
     yield made
-    made.driver.remove()
+    made.close()
 
 
 @pytest.fixture

@@ -25,7 +25,18 @@ class ProxyWorld:
         self.run, self.folder, self.project, self.image = run, folder, project, image
         self.port = free_port()
         self.section: dict[str, Any] = {"run": run, "image": image or "none", "listen": (f"127.0.0.1:{self.port}",)}
+        self._engines: list[DockerEngine] = []
         self.driver = self.make()
+
+    def close(self) -> None:
+        """Remove the proxy, and let go of the engine."""
+        self.driver.remove()
+        for engine in self._engines:
+            engine.close()
+
+    def _engine(self) -> DockerEngine:
+        self._engines.append(DockerEngine())
+        return self._engines[-1]
 
     def make(self, **changes: Any) -> Any:
         """A driver of its own on the same proxy; `changes` are made to the configuration for good."""
@@ -35,7 +46,7 @@ class ProxyWorld:
             project=self.project,
             folder=self.folder / "proxy",
             base=self.folder,
-            engine=DockerEngine,
+            engine=self._engine,
         )
         return self.driver
 

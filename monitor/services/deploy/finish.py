@@ -12,7 +12,7 @@ from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.domain.swap import Step
 from monitor.errors import BgmonError, EngineError
-from monitor.services.deploy.green import Green, discard, find, retire
+from monitor.services.deploy.green import Green, discard_retired, find, retire
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.prune import prune_service
 from monitor.services.deploy.switchboard import Switchboard
@@ -72,7 +72,7 @@ def _finish(  # noqa: PLR0917 - finish, with a helper thread
     started = clock.monotonic()
     written = side.submit(board.persist)
     if blue is not None:
-        discard(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
+        discard_retired(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
     written.result()
     timings["stop"] = clock.monotonic() - started
     timings["total"] = clock.monotonic() - began

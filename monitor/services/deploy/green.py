@@ -150,6 +150,12 @@ def retire(engine: Engine, container: str) -> None:
 
 
 def discard(engine: Engine, container: str, *, stop: float) -> None:
-    """Stop and remove; it was retired before. One that is gone is no error."""
+    """Stop for good and remove. One that is gone is no error."""
+    retire(engine, container)
+    discard_retired(engine, container, stop=stop)
+
+
+def discard_retired(engine: Engine, container: str, *, stop: float) -> None:
+    """The second half of `discard`, for a deploy that retires blue while it drains."""
     engine.stop(container, stop)
     engine.remove(container)

@@ -15,7 +15,7 @@ from monitor.domain.records import Release
 from monitor.errors import BgmonError, ProxyError, ProxyUnreachable, UsageError
 from monitor.ports.deploys import DeployStore
 from monitor.services.deploy.gate import pass_gate, policy_for
-from monitor.services.deploy.green import discard, find, retire
+from monitor.services.deploy.green import discard, find
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.recover import recover_service
 from monitor.services.deploy.recreate import recreate, release_secrets
@@ -144,7 +144,6 @@ def remove(parts: Parts, service: str, *, wait: float = 0.0) -> None:
                     board.close(color)
         stop_time = spec_from_json(active.spec).deploy.stop if active is not None else 0.0
         for container in parts.engine.containers({LABEL_PROJECT: parts.project, LABEL_SERVICE: service}):
-            retire(parts.engine, container.id)
             discard(parts.engine, container.id, stop=stop_time)
         for release in parts.store.releases(service, limit=10_000):
             parts.secrets.drop(release.deploy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.config.compile import spec_from_json
 from monitor.domain.records import Release, past
 from monitor.errors import Conflict, NotFound
-from monitor.services.deploy.green import discard, retire
+from monitor.services.deploy.green import discard
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.status import rows
 
@@ -64,7 +64,6 @@ def prune_project(parts: Parts, *, keep: int | None, dry_run: bool, force: bool 
     gone: dict[str, list[str]] = {"containers": [orphan.name for orphan in orphans], "images": []}
     if not dry_run:
         for orphan in orphans:
-            retire(parts.engine, orphan.id)
             discard(parts.engine, orphan.id, stop=0)
     for service in parts.store.services():
         active = parts.store.active(service)

@@ -14,7 +14,7 @@ from monitor.domain.records import DeployRecord, Release
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import EngineError, UsageError
 from monitor.services.deploy.gate import log_tail
-from monitor.services.deploy.green import Green, answer_to_name, discard, find, introduce, make, retire
+from monitor.services.deploy.green import Green, answer_to_name, discard, find, introduce, make
 from monitor.services.deploy.images import fetch
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import Switchboard
@@ -59,7 +59,6 @@ def recreate(parts: Parts, service: str) -> Release:
     parts.store.begin(record)
     parts.store.note(record.id, "create", green.note(), started)
     if old is not None:
-        retire(parts.engine, old.id)
         discard(parts.engine, old.id, stop=spec.deploy.stop)
     if green.port is not None and not parts.host.port_free(green.port):
         green = replace(green, port=Switchboard(parts, spec).reserve(green.color, green.version))

@@ -6,7 +6,7 @@ from monitor.domain.names import other
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import ProxyError, ProxyUnreachable
-from monitor.services.deploy.green import RESTART_POLICY, Green, discard, find, retire
+from monitor.services.deploy.green import RESTART_POLICY, Green, discard, find
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import Switchboard
 
@@ -34,7 +34,6 @@ def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | N
         _back(parts, board, spec, green, blue)
     container = find(parts.engine, parts.project, green.deploy)
     if container is not None:
-        retire(parts.engine, container.id)
         discard(parts.engine, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
     try:
         board.close(green.color)
