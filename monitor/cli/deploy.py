@@ -79,6 +79,8 @@ def command(  # noqa: PLR0917 - click passes them by name
         return _show_plan(app, orders, as_json=as_json)
     options = ["--pull", pull, "--wait", f"{wait:g}s", *(["--no-bake"] if no_bake else [])]
     local, remote = (orders, {}) if here else split_by_host(app, orders)
+    if local:
+        app.engine.ask_ahead()
     jobs: dict[str, Callable[[Any], Any]] = {}
     for order in local:
         jobs[order.spec.name] = _job(order)

@@ -57,6 +57,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         else:
             click.echo(f"{service} would go back to {target.version} ({target.digest})")
         return 0
+    app.engine.ask_ahead()
 
     def job(parts: Parts) -> Any:
         return roll_back(parts, service, to=to, previous=previous, current=current, wait=wait)

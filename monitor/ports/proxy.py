@@ -27,6 +27,13 @@ class Proxy(Protocol):
         """Stop it and take its files away."""
         ...
 
+    def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
+        """Check what `persist` would write for these routes, and change nothing.
+
+        A `persist` of just these that follows has nothing left to check. Raises ProxyError when it would be refused.
+        """
+        ...
+
     def persist(self, routes: Sequence[ServiceRoute]) -> bool:
         """Write the configuration, checked first, atomically. True when it had to reload."""
         ...

@@ -12,14 +12,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING, Final
 
 from monitor.domain.names import COLORS, Color
 from monitor.domain.proxysettings import ProxySettings
 from monitor.domain.proxytable import Certificate, binds, certificates, entries, listeners, wildcards
 from monitor.domain.routes import ServiceRoute, Slot
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 CONFIG: Final = "haproxy.cfg"
 ADMIN_SOCKET: Final = "admin.sock"
@@ -171,6 +172,8 @@ def _lines(lines: object) -> str:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - a swap has it read beside it
+
     return Environment(
         loader=PackageLoader("monitor.render", "templates"),
         undefined=StrictUndefined,

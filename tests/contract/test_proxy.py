@@ -67,10 +67,13 @@ def test_the_way_of_a_deploy(proxy: Proxy, servers: list[Upstream]) -> None:
         assert states(proxy) == {"blue": "ready", "green": "maint"}
         assert proxy.slots("core")["green"].port == new.port
 
+    after = [route(blue=Slot(old.port, "v1", "drain"), green=ready(new, "v2")), route("idle", RouteSpec(path="/idle"))]
+    proxy.rehearse(after)
+    assert states(proxy) == {"blue": "ready", "green": "maint"}
+
     proxy.switch("core", "green")
     assert states(proxy) == {"blue": "drain", "green": "ready"}
     assert proxy.slots("core")["blue"].sessions == 0
-    after = [route(blue=Slot(old.port, "v1", "drain"), green=ready(new, "v2")), route("idle", RouteSpec(path="/idle"))]
     assert not proxy.persist(after)
 
     proxy.close("core", "blue")

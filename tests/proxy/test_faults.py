@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import docker
 import pytest
@@ -113,12 +115,38 @@ def test_what_haproxy_does_not_take_changes_nothing(world: ProxyWorld, servers: 
     world.driver.boot([core])
     before = (world.folder / "proxy" / "haproxy.cfg").read_bytes()
     world.make(listen=(f"127.0.0.1:{world.port}", "no-such-host.invalid:80"))
-    for call in (world.driver.persist, world.driver.reload):
+    for call in (world.driver.rehearse, world.driver.persist, world.driver.reload):
         with pytest.raises(ProxyError, match=r"no-such-host\.invalid"):
             call([core])
     assert (world.folder / "proxy" / "haproxy.cfg").read_bytes() == before
     assert not (world.folder / "proxy" / "check").exists()
     assert world.get()[0] == 200
+
+
+def test_what_was_rehearsed_is_not_checked_again(world: ProxyWorld, servers: list[Upstream], tmp_path: Path) -> None:
+    """Once, and only the very same: the next one is checked as ever."""
+    called, binary = tmp_path / "called", tmp_path / "haproxy"
+    binary.write_text(f'#!/bin/sh\necho "$@" >>{called}\nexec {shutil.which("haproxy")} "$@"\n')
+    binary.chmod(0o755)
+    world.make(binary=str(binary))
+    old, new = servers
+    before, after = route(blue=Slot(old.port, "v1", "ready")), route(blue=Slot(new.port, "v2", "ready"))
+    world.driver.boot([before])
+
+    def checks() -> int:
+        return sum(line.startswith("-c ") for line in called.read_text().splitlines())
+
+    counts = [checks()]
+    for call in (
+        lambda: world.driver.rehearse([before]),  # what is in place needs none
+        lambda: world.driver.rehearse([after]),
+        lambda: world.driver.persist([after]),
+        lambda: world.driver.persist([before]),
+        lambda: world.driver.persist([after]),
+    ):
+        call()
+        counts.append(checks())
+    assert counts == [1, 1, 2, 2, 3, 4]
 
 
 def test_a_socket_that_is_gone(world: ProxyWorld, servers: list[Upstream]) -> None:

@@ -1,4 +1,4 @@
-"""What a container uses, from the kernel's own books.
+"""What a container uses, and what the kernel killed in it, from the kernel's own books.
 
 The engine answers the same, but only after its next round of collecting, up to a second later. Files:
 cgroup v1 of the kernel's admin-guide/cgroup-v1/memory.rst and cpuacct.rst, cgroup v2 of admin-guide/cgroup-v2.rst.
@@ -7,6 +7,7 @@ cgroup v1 of the kernel's admin-guide/cgroup-v1/memory.rst and cpuacct.rst, cgro
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from monitor.domain.containers import ContainerStats
@@ -23,22 +24,37 @@ def usage(
     None when this host does not know: the engine is elsewhere (its id is not in the process's cgroup path, so that
     `pid` is somebody else's), or the files are out of sight.
     """
-    try:
-        groups = _groups((proc / str(pid) / "cgroup").read_text(encoding="ascii"))
-        memory, cpu, unified = groups.get("memory"), groups.get("cpuacct"), groups.get("")
-        if memory and cpu and container in memory and container in cpu:
+    with suppress(OSError, ValueError, KeyError):
+        groups = _groups(proc, pid)
+        memory, cpu, unified = groups.get("memory", ""), groups.get("cpuacct", ""), groups.get("", "")
+        if container in memory and container in cpu:
             return _version_1(root / f"memory{memory}", root / f"cpuacct{cpu}")
-        if unified and container in unified:
+        if container in unified:
             return _version_2(root / unified.lstrip("/"))
-    except (OSError, ValueError, KeyError):
-        return None
     return None
 
 
-def _groups(text: str) -> dict[str, str]:
+def oom_kills(
+    pid: int, container: str, *, proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")
+) -> int | None:
+    """How many processes the kernel has killed in that container for want of memory since it started.
+
+    None when this host does not know, as with `usage`; also on kernels before 4.13, which do not count.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        groups = _groups(proc, pid)
+        memory, unified = groups.get("memory", ""), groups.get("", "")
+        if container in memory:
+            return _table(root / f"memory{memory}" / "memory.oom_control")["oom_kill"]
+        if container in unified:
+            return _table(root / unified.lstrip("/") / "memory.events")["oom_kill"]
+    return None
+
+
+def _groups(proc: Path, pid: int) -> dict[str, str]:
     """Path by controller; the unified hierarchy of v2 stands under the empty name."""
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in (proc / str(pid) / "cgroup").read_text(encoding="ascii").splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
             found[controller] = path

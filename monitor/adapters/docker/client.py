@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import docker
@@ -63,6 +64,7 @@ class Connection:
         self._options = _endpoint(url)
         self.url: str = self._options.get("base_url") or "unix:///var/run/docker.sock"
         self.timeout = timeout
+        self.version: Mapping[str, Any] = {}  # what the engine said of itself when it was connected to last
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
 
@@ -79,13 +81,15 @@ class Connection:
         with border("connecting", engine=self.url):
             client = self._make(DEFAULT_DOCKER_API_VERSION)
             try:
-                spoken = str(client.version(api_version=False)["ApiVersion"])
+                version = client.version(api_version=False)
+                spoken = str(version["ApiVersion"])
             except BaseException:
                 client.close()
                 raise
             if version_lt(spoken, DEFAULT_DOCKER_API_VERSION):
                 client.close()
                 client = self._make(spoken)
+            self.version = version
             return client
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -55,6 +55,7 @@ class DockerEngine:
         self._connection = Connection(url, timeout=timeout)
         self._events = EventStreams(self._connection.connect)
         self._networks = Networks(self._connection)
+        self._ahead: Future[EngineInfo] | None = None
 
     @property
     def url(self) -> str:
@@ -76,10 +77,22 @@ class DockerEngine:
 
     # --- the engine and its images ---
 
+    def ask_ahead(self) -> None:
+        """Ask for `info` in the background; the next `info` takes that answer.
+
+        The engine runs programs to answer, and a command has other things to do in that time.
+        """
+        side = ThreadPoolExecutor(1, "bgmon-info")
+        self._ahead = side.submit(self._info)
+        side.shutdown(wait=False)
+
     def info(self) -> EngineInfo:
+        ahead, self._ahead = self._ahead, None
+        return ahead.result() if ahead is not None else self._info()
+
+    def _info(self) -> EngineInfo:
         with self._doing("asking the engine"):
-            client = self._connection.client
-            return read.engine_info(client.info(), client.version())
+            return read.engine_info(self._connection.client.info(), self._connection.version)
 
     def pull(self, reference: str, progress: Callable[[PullProgress], None] | None = None) -> Image:
         with self._doing(f"pulling {reference}"):
@@ -195,6 +208,9 @@ class DockerEngine:
         if found is None or not found.pid:
             return None
         return cgroup.usage(found.pid, found.id) or self._ask_stats(found.id)
+
+    def oom_kills(self, container: Container) -> int | None:
+        return cgroup.oom_kills(container.pid, container.id) if container.pid else None
 
     def _ask_stats(self, container: str) -> ContainerStats | None:
         with self._doing(f"measuring {container}"):

@@ -133,7 +133,7 @@ def engine_info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineIn
     The architecture is the version's (`amd64`), which images are named by, not the kernel's (`x86_64`).
     """
     return EngineInfo(
-        version=version.get("Version") or info.get("ServerVersion") or "",
+        version=info.get("ServerVersion") or "",
         architecture=version.get("Arch") or "",
         root_dir=info.get("DockerRootDir") or "",
         memory=info.get("MemTotal") or 0,

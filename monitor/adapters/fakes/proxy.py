@@ -80,6 +80,10 @@ class FakeProxy:
         self.crash()
         self.saved = ()
 
+    def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
+        self.calls.append(("rehearse", ""))
+        del routes
+
     def persist(self, routes: Sequence[ServiceRoute]) -> bool:
         self.calls.append(("persist", ""))
         changed = [_structure(route) for route in routes] != [_structure(route) for route in self.saved]

@@ -42,6 +42,7 @@ class HAProxy:
         self._admin = RuntimeSocket(files.folder, ADMIN_SOCKET)
         self._master = RuntimeSocket(files.folder, MASTER_SOCKET, patience=_MASTER_PATIENCE)
         self._staged: dict[tuple[str, Color], SlotState] = {}
+        self._rehearsed: Mapping[str, bytes] = {}  # checked already; good for one `persist`
 
     def boot(self, routes: Sequence[ServiceRoute]) -> bool:
         rendered, files = self._files.render(routes)
@@ -77,13 +78,21 @@ class HAProxy:
         self._runner.stop()
         self._files.remove()
 
+    def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
+        _, files = self._files.render(routes)
+        if files != self._files.on_disk():
+            self._files.check(files, self._runner.check)
+            self._rehearsed = files
+
     def persist(self, routes: Sequence[ServiceRoute]) -> bool:
         rendered, files = self._files.render(routes)
         running = self._answers()
         reload = running and self._structure() != rendered.structure
         before = self._files.on_disk()
+        rehearsed, self._rehearsed = self._rehearsed, {}
         if files != before:
-            self._files.check(files, self._runner.check)
+            if files != rehearsed:
+                self._files.check(files, self._runner.check)
             self._files.install(files)
         if reload:
             self._reload(rendered.structure, before)

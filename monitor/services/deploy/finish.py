@@ -11,8 +11,8 @@ from monitor.domain.names import other
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.domain.swap import Step
-from monitor.errors import BgmonError, EngineError
-from monitor.services.deploy.green import Green, discard_retired, find, retire
+from monitor.errors import BgmonError
+from monitor.services.deploy.green import Green, discard_retired, retire
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.prune import prune_service
 from monitor.services.deploy.switchboard import Switchboard
@@ -24,19 +24,32 @@ def finish(
     green: Green,
     blue: Release | None,
     *,
+    container: str,
     timings: dict[str, float],
     began: float,
     note: Callable[[Step, Mapping[str, object]], None],
     before_stop: Callable[[], None] = lambda: None,
+    before_end: Callable[[], None] = lambda: None,
 ) -> Release:
-    """Safe to repeat from any of its steps; `before_stop` is called when blue is idle.
+    """Safe to repeat from any of its steps.
+
+    Args:
+        parts: the ports.
+        spec: green's spec.
+        green: what serves from now on.
+        blue: what served before, if anything.
+        container: green's id.
+        timings: seconds by step, to be completed.
+        began: the monotonic time the deploy began.
+        note: writes the journal.
+        before_stop: called when blue is idle.
+        before_end: called before green is on record.
 
     Raises:
-        EngineError: green is gone.
         UnreachableError: the engine or the proxy does not answer; the journal keeps what is left to do.
     """
     with ThreadPoolExecutor(max_workers=1) as side:
-        return _finish(parts, spec, green, blue, timings, began, note, before_stop, side)
+        return _finish(parts, spec, green, blue, container, timings, began, note, before_stop, before_end, side)
 
 
 def _finish(  # noqa: PLR0917 - finish, with a helper thread
@@ -44,17 +57,16 @@ def _finish(  # noqa: PLR0917 - finish, with a helper thread
     spec: ServiceSpec,
     green: Green,
     blue: Release | None,
+    container: str,
     timings: dict[str, float],
     began: float,
     note: Callable[[Step, Mapping[str, object]], None],
     before_stop: Callable[[], None],
+    before_end: Callable[[], None],
     side: ThreadPoolExecutor,
 ) -> Release:
     clock = parts.clock
     board = Switchboard(parts, spec)
-    container = find(parts.engine, parts.project, green.deploy)
-    if container is None:
-        raise EngineError(f"green of {green.service} was removed by somebody else")
     note("drain", {})
     started = clock.monotonic()
     board.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
@@ -74,9 +86,10 @@ def _finish(  # noqa: PLR0917 - finish, with a helper thread
     if blue is not None:
         discard_retired(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
     written.result()
+    before_end()
     timings["stop"] = clock.monotonic() - started
     timings["total"] = clock.monotonic() - began
-    release = green.release(container.id, clock.now())
+    release = green.release(container, clock.now())
     parts.store.finish(green.deploy, "deployed", at=clock.now(), timings=timings, release=release)
     flags = parts.store.flags(spec.name)
     if flags.stopped_by:  # whoever deploys it wants it to run

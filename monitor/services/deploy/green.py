@@ -125,7 +125,7 @@ def answer_to_name(engine: Engine, container: str, spec: ServiceSpec) -> None:
 
 
 def introduce(engine: Engine, project: str, container: str, spec: ServiceSpec) -> None:
-    """Let other containers find it by the service's name, and let Docker restart it from now on. Safe to repeat.
+    """Let other containers find it by the service's name. Safe to repeat.
 
     The services' network is internal and joined only now: joining it moves no published port, and nobody resolves
     the name to a container that has not passed its gate.
@@ -134,6 +134,10 @@ def introduce(engine: Engine, project: str, container: str, spec: ServiceSpec) -
     state = engine.inspect(container)
     if state is None or network not in state.networks:
         engine.connect(network, container, (spec.name,))
+
+
+def let_restart(engine: Engine, container: str) -> None:
+    """Let Docker restart it from now on. Safe to repeat."""
     engine.set_restart_policy(container, RESTART_POLICY)
 
 

@@ -6,7 +6,7 @@ from monitor.config.compile import spec_from_json
 from monitor.domain.records import DeployRecord, JournalEntry, Release
 from monitor.domain.swap import recovery
 from monitor.services.deploy.finish import finish
-from monitor.services.deploy.green import Green, find, introduce
+from monitor.services.deploy.green import Green, find, introduce, let_restart
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
@@ -40,11 +40,13 @@ def _recover(parts: Parts, record: DeployRecord) -> str:
     last = journal[-1].step
     if decision == "finish" and container is not None:
         introduce(parts.engine, parts.project, container.id, spec)
+        let_restart(parts.engine, container.id)
         finish(
             parts,
             spec,
             green,
             blue,
+            container=container.id,
             timings={},
             began=parts.clock.monotonic(),
             note=lambda step, data: parts.store.note(record.id, step, data, parts.clock.now()),

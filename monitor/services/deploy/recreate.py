@@ -14,7 +14,7 @@ from monitor.domain.records import DeployRecord, Release
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import EngineError, UsageError
 from monitor.services.deploy.gate import log_tail
-from monitor.services.deploy.green import Green, answer_to_name, discard, find, introduce, make
+from monitor.services.deploy.green import Green, answer_to_name, discard, find, introduce, let_restart, make
 from monitor.services.deploy.images import fetch
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import Switchboard
@@ -88,6 +88,7 @@ def settle_recreate(parts: Parts, record: DeployRecord, green: Green) -> str:
     spec = spec_from_json(active.spec)
     answer_to_name(parts.engine, container.id, spec)
     introduce(parts.engine, parts.project, container.id, spec)
+    let_restart(parts.engine, container.id)
     board = Switchboard(parts, spec)
     board.stage(green.color, green.port, green.version)
     board.switch(green.color)

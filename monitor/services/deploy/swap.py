@@ -21,7 +21,7 @@ from monitor.domain.swap import Step, advance
 from monitor.errors import BakeFailed, BgmonError, Conflict, DeployFailed, HookFailed
 from monitor.services.deploy.finish import announce, finish
 from monitor.services.deploy.gate import pass_gate, policy_for
-from monitor.services.deploy.green import Green, answer_to_name, introduce, make
+from monitor.services.deploy.green import Green, answer_to_name, introduce, let_restart, make
 from monitor.services.deploy.images import fetch
 from monitor.services.deploy.judge import Judge, blue_baseline
 from monitor.services.deploy.parts import Order, Parts
@@ -48,7 +48,10 @@ class Swap:
         self._architecture = ""
         self._switched = False
         self._side = ThreadPoolExecutor(max_workers=2)
-        self._pending: list[Future[None]] = []
+        self._proxy_ready: Future[None] | None = None
+        self._rehearsed: Future[None] | None = None
+        self._before_stop: list[Future[None]] = []
+        self._before_end: list[Future[None]] = []
         self._last: Step | None = None
         self._began = parts.clock.monotonic()
         started = parts.clock.now()
@@ -78,7 +81,8 @@ class Swap:
             self._architecture = preflight(parts, self._spec, color, blue).architecture
             given = order.secrets
             self._secrets = dict(given) if given is not None else parts.secrets.resolve(self._spec.secrets)
-        return self._swap(blue, color)
+        with self._side:
+            return self._swap(blue, color)
 
     def _swap(self, blue: Release | None, color: Color) -> Release:
         parts, secrets = self._parts, self._secrets
@@ -89,11 +93,10 @@ class Swap:
         try:
             self._hook("pre-deploy", None, blue)
             # While the engine pulls and starts, the proxy is looked after: neither needs the other yet.
-            proxy_ready = self._side.submit(ready_proxy, parts) if self._spec.proxied else None
+            if self._spec.proxied:
+                self._proxy_ready = self._side.submit(ready_proxy, parts)
             green = self._pull(color)
             green, container = self._start(green, secrets)
-            if proxy_ready is not None:
-                proxy_ready.result()
             self._prove(green, container, blue, secrets)
         except BaseException as error:
             self._failed(error, green, blue)
@@ -103,10 +106,12 @@ class Swap:
             self._spec,
             green,
             blue,
+            container=container,
             timings=self._timings,
             began=self._began,
             note=self._note,
-            before_stop=self._settle,
+            before_stop=lambda: _settle(self._before_stop),
+            before_end=lambda: _settle(self._before_end),
         )
         with contextlib.suppress(DeployFailed):  # the release stands; the hook's failure is told
             self._hook("post-deploy", green, blue)
@@ -158,6 +163,7 @@ class Swap:
                 port = self._board.reserve(green.color, green.version, avoid=avoid)
                 green = replace(green, port=port)
                 self._note("create", green.note())
+                self._rehearsed = self._side.submit(self._rehearse, green.color)
                 try:
                     container = make(parts.engine, parts.project, green, self._spec, secrets)
                 except Conflict:
@@ -173,12 +179,20 @@ class Swap:
         )
         return green, container
 
+    def _rehearse(self, color: Color) -> None:
+        """Let the proxy check the configuration of after the switch while green starts, not while blue waits to go."""
+        if self._proxy_ready is not None:
+            self._proxy_ready.result()
+            self._board.rehearse(color)
+
     def _prove(self, green: Green, container: str, blue: Release | None, secrets: Mapping[str, str]) -> None:
         """Gate, smoke hook, canary, switch, bake.
 
         All that can be done beforehand is: once the gate is passed, the switch follows within milliseconds.
         """
         parts, spec, board = self._parts, self._spec, self._board
+        if self._proxy_ready is not None:
+            self._proxy_ready.result()
         earlier = board.counters(blue.color) if blue is not None else None
         policy = policy_for(parts, spec, green.image_id)
         board.stage(green.color, green.port, green.version)
@@ -201,6 +215,8 @@ class Swap:
         if spec.networks:
             answer_to_name(parts.engine, container, spec)
             gate()
+        if self._rehearsed is not None:
+            self._rehearsed.result()
         if hooked:
             self._still_runs(container, 0)
         share = 0.0
@@ -224,12 +240,6 @@ class Swap:
         if lost:
             raise BakeFailed(f"green was healthy, and then {lost}")
 
-    def _settle(self) -> None:
-        """Wait for what was still to be done for green. Raises what went wrong there."""
-        for work in self._pending:
-            work.result()
-        self._side.shutdown()
-
     def _canary(self, judge: Judge, blue_share: float) -> None:
         if not self._spec.proxied:
             return
@@ -249,8 +259,11 @@ class Swap:
             self._board.switch(green.color, lambda: self._tell_switched(green, parts.clock.monotonic() - before))
             # The engine takes its time to join a network, the proxy to check a file; only blue's end has to wait for
             # them: until then, a proxy that restarts may come back with blue.
-            self._pending.append(self._side.submit(introduce, parts.engine, parts.project, container, self._spec))
-            self._pending.append(self._side.submit(self._board.persist))
+            self._before_stop += [
+                self._side.submit(introduce, parts.engine, parts.project, container, self._spec),
+                self._side.submit(self._board.persist),
+            ]
+            self._before_end.append(self._side.submit(let_restart, parts.engine, container))
             self._note("switch", {"to": green.color})
 
     def _tell_switched(self, green: Green, seconds: float) -> None:
@@ -334,3 +347,9 @@ class Swap:
         finally:
             taken = self._parts.clock.monotonic() - began
             self._timings[step] = round(self._timings.get(step, 0.0) + taken, 6)
+
+
+def _settle(works: list[Future[None]]) -> None:
+    """Wait for what is still to be done. Raises what went wrong there."""
+    for work in works:
+        work.result()

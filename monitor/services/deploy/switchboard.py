@@ -8,11 +8,12 @@ without a port has no traffic to switch; every call is then a no-op.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final
 
 from monitor.domain.names import COLORS, Color, other
-from monitor.domain.routes import Slot, SlotCounters, SlotState
+from monitor.domain.routes import ServiceRoute, Slot, SlotCounters, SlotState
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import EngineError
 from monitor.services.deploy.parts import Parts
@@ -86,6 +87,25 @@ class Switchboard:
                 slots[color] = replace(slots[color], state=state, weight=(weights or {}).get(color, 100))
         self._parts.store.set_slots(self._service, slots)
 
+    def rehearse(self, color: Color) -> None:
+        """Have the configuration checked that `persist` will write once `color` has the traffic.
+
+        Raises:
+            ProxyError: the proxy would refuse it.
+        """
+        parts = self._parts
+        if not self._proxied:
+            return
+        with _writing(parts):
+            parts.proxy.rehearse([self._switched(route, color) for route in parts.routes()])
+
+    def _switched(self, route: ServiceRoute, to: Color) -> ServiceRoute:
+        if route.service != self._service:
+            return route
+        states: dict[Color, SlotState] = {to: "ready", other(to): "drain"}
+        slots = {color: replace(slot, state=states[color], weight=100) for color, slot in route.slots.items()}
+        return replace(route, slots=slots)
+
     def persist(self) -> None:
         """Make the record what a restarted proxy comes back with."""
         if self._proxied:
@@ -111,5 +131,9 @@ class Switchboard:
 
 def persist(parts: Parts) -> None:
     """Write the proxy's configuration from the record; deploys that run at the same time take turns."""
-    with parts.locks.acquire(PROXY_LOCK, wait=_LOCK_WAIT, purpose="writing the proxy's configuration"):
+    with _writing(parts):
         parts.proxy.persist(parts.routes())
+
+
+def _writing(parts: Parts) -> AbstractContextManager[None]:
+    return parts.locks.acquire(PROXY_LOCK, wait=_LOCK_WAIT, purpose="writing the proxy's configuration")

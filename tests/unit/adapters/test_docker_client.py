@@ -67,6 +67,29 @@ def test_the_newest_version_that_both_know_is_spoken(tmp_path: Path, spoken: str
     assert asked == ["/version", f"/v{used}/images/core:1/json"]
 
 
+def test_what_was_asked_ahead_is_taken_once(tmp_path: Path) -> None:
+    def answer(line: str) -> bytes:
+        return answers({"ApiVersion": "1.41", "Arch": "amd64", "ServerVersion": "28.5", "DockerRootDir": "/data"})
+
+    with engine_that(answer, tmp_path) as (url, asked):
+        engine = DockerEngine(url)
+        engine.ask_ahead()
+        first = engine.info()
+        assert (first.version, first.architecture, first.root_dir) == ("28.5", "amd64", "/data")
+        assert asked == ["/version", "/v1.41/info"]
+        assert engine.info() == first
+        assert asked[2:] == ["/v1.41/info"]
+        engine.close()
+
+
+def test_an_engine_that_does_not_answer_ahead_is_told_when_it_is_needed(tmp_path: Path) -> None:
+    engine = DockerEngine(f"unix://{tmp_path}/s", timeout=5)
+    engine.ask_ahead()
+    with pytest.raises(EngineUnreachable, match="no Docker engine listens"):
+        engine.info()
+    engine.close()
+
+
 def test_an_engine_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     with engine_that(lambda _: None, tmp_path) as (url, _):
         engine = DockerEngine(url, timeout=0.1)
