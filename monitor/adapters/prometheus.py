@@ -97,11 +97,12 @@ class HistoryCollector(Collector):
         # A service that is new may have nothing but failed deploys; one that was removed takes its series along.
         known = {*self._deploys.services(), *(record.service for record in self._deploys.deploys(limit=200))}
         for name, text, label in (
-            (names.METRIC_DEPLOYS, "Deploys that ended, by result.", "result"),
-            (names.METRIC_RESTARTS, "Restarts and other acts of healing, by reason.", "reason"),
-            (names.METRIC_EXITS, "Containers that ended by themselves, by cause.", "cause"),
+            (names.METRIC_DEPLOYS, "Deploys that ended, by result.", ("result",)),
+            (names.METRIC_RESTARTS, "Restarts and other acts of healing, by reason.", ("reason",)),
+            (names.METRIC_EXITS, "Containers that ended by themselves, by cause.", ("cause",)),
+            (names.METRIC_OOM_KILLS, "Processes the kernel killed for want of memory in running containers.", ()),
         ):
-            family = CounterMetricFamily(name, text, labels=["service", label])
+            family = CounterMetricFamily(name, text, labels=["service", *label])
             for labels, value in self._totals.of(name).items():
                 if labels[0] in known:
                     family.add_metric(labels, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from monitor.domain.causes import kill_words
 from monitor.domain.containers import Container
 from monitor.domain.requests import RequestWindow
 from monitor.domain.routes import SlotCounters
@@ -50,6 +51,8 @@ def regression(
     allowed_failures: int,
     blue_share: float,
     green: Traffic,
+    oom_kills: int = 0,
+    memory: int | None = None,
     window: RequestWindow | None = None,
 ) -> str:
     """Why green must go; empty while it does well.
@@ -62,12 +65,15 @@ def regression(
         allowed_failures: how many of those mean that health is lost.
         blue_share: blue's 5xx share before the swap, 0 to 1.
         green: green's traffic since it was switched in.
+        oom_kills: how many of its processes the kernel killed for want of memory.
+        memory: its limit in bytes.
         window: green's requests out of the log, where a log source is at hand.
     """
     if failed_probes >= allowed_failures:
         return f"{failed_probes} health probes in a row failed"
     return (
         lost_container(container, restarts_before)
+        or (kill_words(oom_kills, memory) if oom_kills else "")
         or _bad_traffic(policy, green, blue_share)
         or _bad_window(policy, window)
     )

@@ -64,6 +64,19 @@ def exit_words(
     return f"exited with code {code}{after}"
 
 
+def kill_words(count: int, memory: int | None = None) -> str:
+    """How many processes the kernel killed in a container that lives on.
+
+    >>> kill_words(1, 67108864)
+    'the kernel killed a process in it for want of memory (its limit is 64 MiB)'
+    >>> kill_words(3)
+    'the kernel killed 3 processes in it for want of memory'
+    """
+    what = "a process" if count == 1 else f"{count} processes"
+    limit = f" (its limit is {size(memory)})" if memory else ""
+    return f"the kernel killed {what} in it for want of memory{limit}"
+
+
 def span(seconds: float) -> str:
     """`0.4 s`, `12 s`, `1 min 30 s`, `2 h 5 min`, `3 d 4 h`."""
     if seconds < 10:  # noqa: PLR2004 - below ten seconds, tenths matter

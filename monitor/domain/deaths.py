@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from monitor.domain.backoff import delay, within
 from monitor.domain.causes import exit_label, exit_words, span
 from monitor.domain.containers import Container
 from monitor.domain.intent import SETTLE, Intent, explains
+from monitor.domain.oom import flagged, killed_just_before, kills_before
 from monitor.domain.turn import Turn
 from monitor.domain.watch import Watch
 from monitor.domain.watchfacts import CountExit, Death
@@ -37,7 +39,7 @@ def dead(turn: Turn, container: Container) -> bool:
         return False
     counted = count_deaths(turn, container)
     if not counted and turn.watch.state not in ("unhealthy", "crash-looping", "quarantined"):
-        _blame(turn, container, Death(container.finished_at or turn.now, container.exit_code, container.oom_killed))
+        _blame(turn, container, _traced(turn, container))
     return True
 
 
@@ -99,10 +101,16 @@ def _uncounted(turn: Turn, container: Container) -> list[Death]:
     if container.state in (*_LYING, "restarting") and container.started_at is not None:
         at = container.finished_at or turn.now
         if (life != watch.life or watch.ended is None) and not any(abs(d.at - at) <= _SAME_DEATH for d in deaths):
-            deaths.append(Death(at, container.exit_code, container.oom_killed))
+            deaths.append(_traced(turn, container))
     elif container.state == "running" and not facts.deaths and _lost_sight(turn, container):
         deaths.append(Death(turn.now))
-    return deaths
+    return [replace(death, oom=death.oom or killed_just_before(watch, death.at)) for death in deaths]
+
+
+def _traced(turn: Turn, container: Container) -> Death:
+    """The death of a container that lies there, by what the engine keeps of it."""
+    at = container.finished_at or turn.now
+    return Death(at, container.exit_code, flagged(turn.watch, container, at))
 
 
 def _wished(death: Death, intent: Intent | None, container: Container) -> bool:
@@ -147,7 +155,8 @@ def _cause(turn: Turn, container: Container, death: Death) -> str:
     started = _started(turn.watch, container)
     ran = death.at - started if started is not None and death.at >= started else None
     error = container.error if container.state in _LYING else ""
-    return exit_words(death.code, oom=death.oom, error=error, ran=ran, memory=turn.facts.memory)
+    words = exit_words(death.code, oom=death.oom, error=error, ran=ran, memory=turn.facts.memory)
+    return words if death.oom else words + kills_before(turn)
 
 
 def _started(watch: Watch, container: Container) -> float | None:

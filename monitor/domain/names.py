@@ -39,6 +39,7 @@ METRIC_SERVICE_STATE: Final = "bgmon_service_state"  # service, state; 1 for the
 METRIC_SERVICE_INFO: Final = "bgmon_service_info"  # service, color, version; 1 for what runs now, the rest is removed
 METRIC_MAINTENANCE: Final = "bgmon_service_maintenance"  # service
 METRIC_RESTARTS: Final = "bgmon_restarts_total"  # service, reason
+METRIC_OOM_KILLS: Final = "bgmon_container_oom_kills_total"  # service
 METRIC_EXITS: Final = "bgmon_container_exits_total"  # service, cause
 METRIC_RESTART_BUDGET: Final = "bgmon_restart_budget_remaining"  # service
 METRIC_CONTAINER_MEMORY: Final = "bgmon_container_memory_bytes"  # service

@@ -17,6 +17,7 @@ from monitor.domain.causes import span
 from monitor.domain.containers import Container
 from monitor.domain.deaths import count_deaths, dead, life_of
 from monitor.domain.intent import SETTLE
+from monitor.domain.oom import count_kills, kills_before, memory_strain
 from monitor.domain.turn import RESTARTING_POLICIES, Turn
 from monitor.domain.watch import Watch, fresh, settled
 from monitor.domain.watchfacts import CountRestart, Decision, Facts, ForgetStop, Heal
@@ -107,6 +108,7 @@ def _running(turn: Turn, container: Container) -> None:
     count_deaths(turn, container)
     if life != turn.watch.life:
         _new_life(turn, container, life)
+    count_kills(turn, container)
     if turn.watch.state == "quarantined":
         _quarantined(turn)
         return
@@ -123,7 +125,7 @@ def _running(turn: Turn, container: Container) -> None:
 def _new_life(turn: Turn, container: Container, life: str) -> None:
     watch = turn.watch
     by_docker = watch.ended is not None and not watch.expected
-    turn.remember(life=life, ended=None, expected=False, good_since=None)
+    turn.remember(life=life, ended=None, expected=False, good_since=None, oom_kills=None, oom_at=None)
     if by_docker:
         # It died, and bgmon did not start it: the restart counts, or the budget would not know what Docker spends.
         turn.actions.append(CountRestart("docker"))
@@ -171,7 +173,8 @@ def _calm_needed(watch: Watch, now: float) -> float:
 
 
 def _strain(turn: Turn) -> None:
-    service, strain = turn.watch.service, turn.facts.strain
+    service = turn.watch.service
+    strain = "; ".join(filter(None, (turn.facts.strain, memory_strain(turn))))
     if strain and turn.watch.state == "healthy":
         turn.move("strained", strain)
         turn.fire("degraded", "ticket", f"{service} is degraded: {strain}")
@@ -183,6 +186,7 @@ def _strain(turn: Turn) -> None:
 def _lost(turn: Turn, container: Container, detail: str) -> None:
     """It runs, and its health is gone."""
     watch, now = turn.watch, turn.now
+    detail += kills_before(turn)
     started = _started(turn, container)
     new = watch.state in ("starting", "crash-looping") and watch.good_since is None
     if new and now < started + turn.facts.health.start:

@@ -101,7 +101,8 @@ class Watch:
     counted, `expected` says that its end is bgmon's own doing, and `lost` names the
     life whose lost health was reported. `exits` and `restarts` are times within their
     windows. `attempts` counts acts since the service was last stable, and `not_before` holds the
-    next one back. `taken` is the restart policy to give back once the service is stable.
+    next one back. `taken` is the restart policy to give back once the service is stable. `oom_kills` counts the
+    kernel's kills in this life, as far as it was looked at, and `oom_at` is when the last one was seen.
     """
 
     service: str
@@ -119,6 +120,8 @@ class Watch:
     attempts: int = 0
     not_before: float = 0.0
     good_since: float | None = None
+    oom_kills: int | None = None
+    oom_at: float | None = None
     quarantines: int = 0
     retry_at: float | None = None
     half_open: bool = False
@@ -144,7 +147,8 @@ def settled(watch: Watch, now: float) -> Watch:
 
     Without this, a wait or a quarantine would last longer by the whole step.
     """
-    step = max((at for at in (watch.since, watch.good_since or 0.0, *watch.restarts, *watch.exits)), default=0.0) - now
+    single = (watch.since, watch.good_since or 0.0, watch.oom_at or 0.0)
+    step = max((*single, *watch.restarts, *watch.exits)) - now
     if step <= 0:
         return watch
     return replace(
@@ -154,6 +158,7 @@ def settled(watch: Watch, now: float) -> Watch:
         exits=tuple(min(at, now) for at in watch.exits),
         flaps=tuple(min(at, now) for at in watch.flaps),
         restarts=tuple(min(at, now) for at in watch.restarts),
+        oom_at=None if watch.oom_at is None else min(watch.oom_at, now),
         not_before=watch.not_before - step,
         retry_at=None if watch.retry_at is None else watch.retry_at - step,
         down_since=None if watch.down_since is None else min(watch.down_since, now),

@@ -46,7 +46,8 @@ class Facts:
 
     `deaths` are those reported by events since the last look. `intent` is what a person was seen to want since the
     container's last start. `strain` says why it counts as degraded, `blocked_by` names a service it depends on that
-    is itself down. `host_acts` is how many acts the host's budget still allows, `outage` when the engine was last away.
+    is itself down. `host_acts` is how many acts the host's budget still allows, `outage` when the engine was last away,
+    `oom_kills` how many processes the kernel killed in it since it started.
     """
 
     wanted: Wanted
@@ -63,6 +64,7 @@ class Facts:
     blocked_by: str = ""
     host_acts: int = 1_000
     outage: tuple[float, float] | None = None
+    oom_kills: int | None = None
     memory: int | None = None
 
 
@@ -123,11 +125,16 @@ class CountExit:
 
 
 @dataclass(frozen=True, slots=True)
+class CountKills:
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class CountRestart:
     reason: str
 
 
-Action = Heal | SetPolicy | RememberStop | ForgetStop | Fire | Resolve | Note | CountExit | CountRestart
+Action = Heal | SetPolicy | RememberStop | ForgetStop | Fire | Resolve | Note | CountExit | CountKills | CountRestart
 
 
 @dataclass(frozen=True, slots=True)

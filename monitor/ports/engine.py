@@ -79,6 +79,13 @@ class Engine(Protocol):
         """What it uses now, counted since its start; None when it does not run."""
         ...
 
+    def oom_kills(self, container: Container) -> int | None:
+        """How many processes the kernel killed in it for want of memory since its start, as it was inspected.
+
+        None when it does not run, or when this host's kernel is not the engine's. Asks no engine.
+        """
+        ...
+
     def logs(
         self,
         ref: str,

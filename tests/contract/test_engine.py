@@ -212,6 +212,13 @@ def test_a_process_that_ends_leaves_its_exit_code(world: World, engine: Engine) 
     assert ended.finished_at >= ended.created_at
 
 
+def test_the_kernel_counts_what_it_kills_in_a_container_that_runs(world: World, engine: Engine) -> None:
+    running = started(world)
+    assert engine.oom_kills(running) == 0
+    engine.kill(running.id)
+    assert engine.oom_kills(world.until(lambda: (now := seen(engine, running.id)).state == "exited" and now)) is None
+
+
 def test_stop_ends_it_and_takes_one_that_is_stopped_or_gone(world: World, engine: Engine) -> None:
     running = started(world)
     engine.stop(running.id, 5)
@@ -560,7 +567,7 @@ CALLS: dict[str, Callable[[Engine], object]] = {
 
 def test_every_method_of_the_port_is_among_the_calls() -> None:
     methods = {name for name in vars(Engine) if not name.startswith("_")}
-    assert methods - {"close_events"} == set(CALLS)
+    assert methods - {"close_events", "oom_kills"} == set(CALLS)
 
 
 @pytest.mark.parametrize("method", CALLS)

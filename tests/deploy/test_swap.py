@@ -77,6 +77,22 @@ def test_a_release_that_turns_bad_is_switched_back_in_the_bake(stage: Stage) -> 
     assert "switched-back" in names(stage)
 
 
+def test_a_release_whose_worker_runs_out_of_memory_is_switched_back_in_the_bake(stage: Stage) -> None:
+    """Its own health is good throughout: only the kernel's count says that it does not fit its limit."""
+    stage.deploy("v1")
+    greedy = "(until [ -e /tmp/greedy ]; do sleep 0.1; done; tail /dev/zero) & exec python3 /app/app.py"
+    stage.service(deploy__bake="20s", docker={"entrypoint": ["sh", "-c", greedy]}, limits={"memory": "64m"})
+    hooks = stage.folder / ".bgmon" / "hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "pre-switch").write_text(
+        '#!/bin/sh\ndocker exec -d "$BGMON_CONTAINER" sh -c "sleep 1; touch /tmp/greedy"\n'
+    )
+    (hooks / "pre-switch").chmod(0o755)
+    with stage.load(), pytest.raises(BakeFailed, match=r"the kernel killed a process in it for want of memory"):
+        stage.deploy("v2")
+    assert stage.version() == "v1"
+
+
 def test_canary_steps_send_a_share_and_then_all(stage: Stage) -> None:
     stage.deploy("v1")
     stage.service(deploy__canary=[{"weight": 25, "for": "1s"}, {"weight": 75, "for": "1s"}])

@@ -74,6 +74,17 @@ def test_memory_past_the_limit_is_an_oom_kill(shell: Shell) -> None:
     shell.engine.close_events()
 
 
+def test_a_child_past_the_limit_is_counted_while_its_container_runs(shell: Shell, engine: DockerEngine) -> None:
+    """Not every engine tells of it; the kernel does."""
+    made = shell.run("tail /dev/zero; exec sleep 600", memory=16 * MIB, extra={"memswap_limit": 16 * MIB})
+    running = engine.inspect(made.id)
+    assert running is not None
+    wait_until(lambda: engine.oom_kills(running) == 1, what="the kernel killed the child")
+    now = engine.inspect(made.id)
+    assert now is not None
+    assert now.running
+
+
 def test_exec_runs_as_whom_it_is_told(shell: Shell, engine: DockerEngine) -> None:
     running = shell.run("exec sleep 600")
     assert engine.exec(running.id, ("id", "-u"), user="1234") == (0, b"1234\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -18,9 +19,11 @@ from tools import images
 pytestmark = [pytest.mark.engine, pytest.mark.private_engine, pytest.mark.xdist_group("private_engine")]
 
 
-def _devices() -> set[str]:
-    """Network devices but for those of containers, which come and go with other tests."""
-    return {path.name for path in Path("/sys/class/net").iterdir() if not path.name.startswith(("veth", "br-"))}
+def _devices(identity: str) -> set[str]:
+    """Network devices but for those of containers and of other engines, which come and go with other tests."""
+    found = {path.name for path in Path("/sys/class/net").iterdir()}
+    others = {name for name in found if name.startswith("bgm") and name != f"bgm{identity}"}
+    return {name for name in found - others if not name.startswith(("veth", "br-"))}
 
 
 def test_containers_come_back_with_the_engine_as_after_a_reboot(private_engine: PrivateEngine) -> None:
@@ -43,7 +46,8 @@ def test_a_killed_engine_starts_again(private_engine: PrivateEngine) -> None:
 
 
 def test_the_last_user_ends_the_engine_and_leaves_no_device_mount_or_process(tmp_path: Path) -> None:
-    before = _devices()
+    identity = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:8]
+    before = _devices(identity)
     script = tmp_path / "tools" / "engine.py"
     script.parent.mkdir()
     script.write_bytes((ROOT / "tools" / "engine.py").read_bytes())
@@ -62,7 +66,7 @@ def test_the_last_user_ends_the_engine_and_leaves_no_device_mount_or_process(tmp
     )
     assert done.returncode == 7, done.stderr
     assert json.loads(done.stdout) == str(tmp_path / ".engine" / "data")
-    assert _devices() == before
+    assert _devices(identity) == before
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
     assert not (tmp_path / ".engine" / "docker.pid").exists()
 

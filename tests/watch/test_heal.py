@@ -98,6 +98,30 @@ def test_out_of_memory_is_called_by_its_name(watched: Watched, shop_image: str, 
     assert "out of memory: it hit its limit of 64 MiB" in watched.memory.incidents()[0].cause
 
 
+def test_a_worker_killed_for_want_of_memory_is_told_though_its_container_lives(
+    watched: Watched, busybox_image: str
+) -> None:
+    """Nothing but the kernel's own count tells of it: the container runs, and its health is good."""
+    watched.run(
+        "core",
+        busybox_image,
+        command=("sh", "-c", "until [ -e /greedy ]; do sleep 0.1; done; tail /dev/zero; exec sleep 600"),
+        memory=16 * 1024 * 1024,
+        limits={"memory": "16m"},
+        **SETTLED,
+    )
+    watched.watch()
+    watched.wait_state("core", "healthy")
+    container = watched.container("core")
+    assert container is not None
+    watched.engine.exec(container.id, ("touch", "/greedy"))
+    watched.wait_state("core", "degraded")
+    incident = watched.memory.incidents()[0]
+    assert "the kernel killed a process in it for want of memory (its limit is 16 MiB)" in incident.cause
+    assert watched.alerts.kinds("fired") == ["degraded"]
+    assert watched.totals.of("bgmon_container_oom_kills_total") == {("core",): 1.0}
+
+
 def test_removed_container_is_created_again(
     watched: Watched, busybox_image: str, docker_client: docker.DockerClient
 ) -> None:

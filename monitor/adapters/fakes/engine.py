@@ -238,6 +238,10 @@ class FakeEngine:
         cpu = one.behaviour.cpu * (self.life.now() - one.started_at)
         return ContainerStats(one.behaviour.memory, one.spec.memory or _HOST_MEMORY, cpu)
 
+    def oom_kills(self, container: Container) -> int | None:
+        one = self._get(container.id)
+        return 0 if one is not None and one.up else None
+
     # --- what goes on inside ---
 
     def logs(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from monitor.domain.causes import kill_words
 from monitor.domain.containers import Container
 from monitor.domain.gate import Gate, observe, pause
 from monitor.domain.mask import mask
@@ -85,7 +86,12 @@ def log_tail(parts: Parts, container: str, secrets: Mapping[str, str]) -> list[s
 
 def _hint(parts: Parts, spec: ServiceSpec, gate: Gate, container: str) -> str:
     state = parts.engine.inspect(container)
-    if state is None or gate.policy.mode != "http":
+    if state is None:
+        return ""
+    kills = parts.engine.oom_kills(state)
+    if kills:
+        return f"{kill_words(kills, spec.limits.memory)}: raise limits.memory"
+    if gate.policy.mode != "http":
         return ""
     if state.running and spec.port is not None:
         listening = parts.host.listening_ports(state.pid)

@@ -70,9 +70,12 @@ class Judge:
         window: RequestWindow | None = None
         if window_from is not None and (bake.max_error_rate is not None or bake.max_p95 is not None):
             window = self._logged(window_from)
+        container = self.parts.engine.inspect(self.container)
         return regression(
             bake,
-            container=self.parts.engine.inspect(self.container),
+            container=container,
+            oom_kills=(self.parts.engine.oom_kills(container) or 0) if container is not None else 0,
+            memory=self.spec.limits.memory,
             restarts_before=0,
             failed_probes=failed,
             allowed_failures=self.policy.failures,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.domain.conditions import Condition
-from monitor.domain.names import METRIC_EXITS
+from monitor.domain.names import METRIC_EXITS, METRIC_OOM_KILLS
 from monitor.domain.records import ServiceFlags
 from monitor.domain.watchfacts import (
     Action,
     CountExit,
+    CountKills,
     CountRestart,
     Fire,
     ForgetStop,
@@ -42,6 +43,8 @@ class Book:
                 memory.note(service, action.text, now)
             case CountExit():
                 memory.count(METRIC_EXITS, (service, action.cause))
+            case CountKills():
+                memory.count(METRIC_OOM_KILLS, (service,), action.count)
             case CountRestart():
                 memory.add_restart(service, action.reason, now)
             case RememberStop():

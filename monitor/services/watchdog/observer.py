@@ -59,8 +59,11 @@ class Observer:
         self.targets = {name: target for name, target in self.targets.items() if name != service}
         self.seen = {name: seen for name, seen in self.seen.items() if name != service}
 
-    def see(self, service: str, now: float, **more: Any) -> Seen | None:
-        """None when the service is not deployed here. Raises EngineUnreachable."""
+    def see(self, service: str, now: float, *, oom_events: Callable[[str], int], **more: Any) -> Seen | None:
+        """None when the service is not deployed here. Raises EngineUnreachable.
+
+        `oom_events` says how many the engine told of, by container: all that is known where the kernel is out of sight.
+        """
         store = self._parts.store
         release = store.active(service)
         if release is None:
@@ -80,6 +83,7 @@ class Observer:
             stopped_by=flags.stopped_by,
             stopped_at=flags.stopped_at,
             verdict=self._verdict(service, container, health, now),
+            oom_kills=self._oom_kills(container, oom_events),
             memory=spec.limits.memory,
             **more,
         )
@@ -106,6 +110,12 @@ class Observer:
             return None
         self._ids[container.id] = release.service
         return container
+
+    def _oom_kills(self, container: Container | None, told: Callable[[str], int]) -> int | None:
+        if container is None or not container.running:
+            return None
+        counted = self._parts.engine.oom_kills(container)
+        return told(container.id) if counted is None else counted
 
     def _wanted_of(self, release: Release) -> Wanted:
         known = self._wanted.get(release.service)

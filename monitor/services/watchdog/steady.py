@@ -43,8 +43,8 @@ class SteadyMemory:
     def add_restart(self, service: str, reason: str, at: float) -> None:
         self._try(lambda: self._store.add_restart(service, reason, at))
 
-    def count(self, metric: str, labels: tuple[str, ...]) -> None:
-        self._try(lambda: self._totals.add(metric, labels))
+    def count(self, metric: str, labels: tuple[str, ...], value: float = 1.0) -> None:
+        self._try(lambda: self._totals.add(metric, labels, value))
 
     def tell_incident(self, service: str, kind: ConditionKind, cause: str, at: float, detail: str) -> int | None:
         """Open an incident, or add to the open one; its id, None when it could not be written."""

@@ -32,7 +32,7 @@ from monitor.services.watchdog.traces import Traces
 log = logging.getLogger(__name__)
 
 Dispatch = Callable[[Callable[[], None]], None]
-_LOOKED_AT = frozenset({"start", "die", "stop", "destroy", "pause", "unpause", "rename"})
+_LOOKED_AT = frozenset({"start", "die", "oom", "stop", "destroy", "pause", "unpause", "rename"})
 _NEW_SERVICES = 1.0
 
 
@@ -120,6 +120,7 @@ class Supervisor:
             seen = self.observer.see(
                 service,
                 now,
+                oom_events=self.traces.oom_events,
                 deaths=self.traces.deaths(service),
                 intent=self.traces.wish(service),
                 strain=self.strains.get(service, ""),

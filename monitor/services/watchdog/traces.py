@@ -8,11 +8,13 @@ from typing import Final
 
 from monitor.domain.containers import EngineEvent
 from monitor.domain.intent import Intent, Span, intent_of, merged
+from monitor.domain.oom import JUST_BEFORE
 from monitor.domain.watchfacts import Death
 from monitor.services.watchdog.observer import Seen
 
 _STREAM_PATIENCE: Final = 2.0
 _SPANS_KEPT: Final = 30.0
+_SAME_END: Final = 0.5  # that a process ended, and that memory was why, comes from the engine in either order
 
 
 class Traces:
@@ -24,7 +26,7 @@ class Traces:
         self._over: list[Span] = []
         self._deaths: dict[str, list[Death]] = {}
         self._wishes: dict[str, Intent] = {}
-        self._ooms: set[str] = set()
+        self._ooms: dict[str, list[float]] = {}  # of the life that runs, by container
         self._last_events: dict[str, float] = {}
         self._unannounced: dict[str, float] = {}
 
@@ -33,9 +35,9 @@ class Traces:
         self._last_events[event.container_id] = event.at
         if event.action == "start":
             self.killed.pop(service, None)
-            self._ooms.discard(event.container_id)
+            self._ooms.pop(event.container_id, None)
         elif event.action == "oom":
-            self._ooms.add(event.container_id)
+            self._oom(service, event)
         elif event.action == "die":
             self._died(service, event)
         elif not nobodys_wish:
@@ -45,8 +47,8 @@ class Traces:
                 self.killed.setdefault(service, event.at)
 
     def _died(self, service: str, event: EngineEvent) -> None:
-        oom = event.container_id in self._ooms
-        self._ooms.discard(event.container_id)
+        ooms = self._ooms.pop(event.container_id, [])
+        oom = bool(ooms) and event.at - ooms[-1] <= JUST_BEFORE
         ours = any(
             span.container == event.container_id
             and span.begin <= event.at
@@ -57,9 +59,20 @@ class Traces:
             code = -1 if event.exit_code is None else event.exit_code
             self._deaths.setdefault(service, []).append(Death(event.at, code, oom=oom))
 
+    def _oom(self, service: str, event: EngineEvent) -> None:
+        deaths = self._deaths.get(service, [])
+        if deaths and event.at - deaths[-1].at < _SAME_END:
+            deaths[-1] = replace(deaths[-1], oom=True)
+        else:
+            self._ooms.setdefault(event.container_id, []).append(event.at)
+
     def _own(self) -> Iterator[Span]:
         yield from self._over
         yield from self.acting.values()
+
+    def oom_events(self, container: str) -> int:
+        """How many the engine told of since that container's start."""
+        return len(self._ooms.get(container, ()))
 
     def deaths(self, service: str) -> tuple[Death, ...]:
         return tuple(self._deaths.get(service, ()))

@@ -136,10 +136,15 @@ def test_stats_leave_out_the_cache_that_the_kernel_gives_back() -> None:
     assert read.stats({"memory_stats": {}, "cpu_stats": {"cpu_usage": {"total_usage": 0}}}) is None
 
 
-def kernel(folder: Path, groups: str, files: dict[str, str]) -> ContainerStats | None:
+def books(folder: Path, groups: str, files: dict[str, str]) -> None:
+    """What a kernel shows of process 7."""
     for name, text in {"proc/7/cgroup": groups, **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+
+
+def kernel(folder: Path, groups: str, files: dict[str, str]) -> ContainerStats | None:
+    books(folder, groups, files)
     return cgroup.usage(7, ID, proc=folder / "proc", root=folder / "cgroup")
 
 
@@ -165,6 +170,22 @@ def test_cgroup_v1(tmp_path: Path) -> None:
 
 def test_cgroup_v2(tmp_path: Path) -> None:
     assert kernel(tmp_path, V2_GROUPS, V2) == ContainerStats(2500, 5000, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("groups", "file", "text", "count"),
+    [
+        (V1_GROUPS, f"memory/docker/{ID}/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", 2),
+        (V1_GROUPS, f"memory/docker/{ID}/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n", None),  # before 4.13
+        (V2_GROUPS, f"system.slice/docker-{ID}.scope/memory.events", "low 0\nmax 9\noom 4\noom_kill 3\n", 3),
+        (V2_GROUPS, "memory.events", "oom_kill 3\n", None),
+        ("0::/system.slice/sshd.service\n", "system.slice/sshd.service/memory.events", "oom_kill 3\n", None),
+    ],
+)
+def test_kills_for_want_of_memory(tmp_path: Path, groups: str, file: str, text: str, count: int | None) -> None:
+    books(tmp_path, groups, {f"cgroup/{file}": text})
+    assert cgroup.oom_kills(7, ID, proc=tmp_path / "proc", root=tmp_path / "cgroup") == count
+    assert cgroup.oom_kills(8, ID, proc=tmp_path / "proc", root=tmp_path / "cgroup") is None
 
 
 def test_no_limit_is_the_hosts_memory(tmp_path: Path) -> None:

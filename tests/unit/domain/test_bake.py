@@ -41,6 +41,7 @@ def test_a_green_that_does_well_stays() -> None:
         ({"container": replace(RUNNING, restarts=1)}, "exited"),
         ({"container": replace(RUNNING, health="unhealthy")}, "unhealthy"),
         ({"failed_probes": 3}, "3 health probes"),
+        ({"oom_kills": 2, "memory": 2**26}, "killed 2 processes in it for want of memory (its limit is 64 MiB)"),
         ({"green": Traffic(100, 6)}, "6.0% errors (6 of 100 requests), 0.0% before the swap"),
         ({"policy": replace(POLICY, max_error_rate=0.01), "green": Traffic(100, 2)}, "more than 1.0%"),
         (

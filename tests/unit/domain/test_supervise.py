@@ -17,6 +17,7 @@ from monitor.domain.watch import Watch
 from monitor.domain.watchfacts import (
     Action,
     CountExit,
+    CountKills,
     CountRestart,
     Death,
     Facts,
@@ -82,6 +83,8 @@ def _facts(given: dict[str, Any]) -> Facts:
         blocked_by=given.get("blocked_by", ""),
         host_acts=given.get("host_acts", 100),
         outage=tuple(given["outage"]) if "outage" in given else None,
+        oom_kills=given.get("oom_kills"),
+        memory=given.get("memory"),
     )
 
 
@@ -103,6 +106,8 @@ def _short(action: Action) -> str:  # noqa: PLR0911 - a case for each kind of ac
             return f"note: {action.text}"
         case CountExit():
             return f"count exit {action.cause}"
+        case CountKills():
+            return f"count kills {action.count}"
         case CountRestart():
             return f"count restart {action.reason}"
 
