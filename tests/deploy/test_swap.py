@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import docker
 import pytest
 
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE
 from monitor.errors import BakeFailed, GateFailed, HookFailed
 from tests.support.stage import Stage
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.proxy]
 
@@ -91,6 +94,23 @@ def test_a_release_whose_worker_runs_out_of_memory_is_switched_back_in_the_bake(
     with stage.load(), pytest.raises(BakeFailed, match=r"the kernel killed a process in it for want of memory"):
         stage.deploy("v2")
     assert stage.version() == "v1"
+
+
+def test_a_service_that_loses_its_port_finishes_its_requests_and_leaves_the_proxy(stage: Stage) -> None:
+    stage.deploy("v1")
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(stage.answer, "/slow?ms=1500")
+        wait_until(lambda: stage.app().proxy.slots("core")["blue"].sessions == 1, what="it is under way")
+        core = stage.service(health={"settle": "100ms"})
+        for key in ("port", "route", "internal"):
+            core.pop(key, None)
+        stage.write()
+        release = stage.deploy("v2")
+        assert slow.result()[0] == 200
+    assert release.port is None
+    assert stage.app().store.slots("core") == {}
+    assert stage.app().proxy.status().services == ()
+    assert stage.containers() == {f"{stage.project}-core-green": "v2"}
 
 
 def test_canary_steps_send_a_share_and_then_all(stage: Stage) -> None:

@@ -111,6 +111,11 @@ class Switchboard:
         if self._proxied:
             persist(self._parts)
 
+    def leave(self) -> None:
+        """The service is not to be reached through the proxy any more."""
+        self._parts.store.set_slots(self._service, {})
+        persist(self._parts)
+
     def counters(self, color: Color) -> SlotCounters:
         return self._parts.proxy.counters(self._service)[color] if self._proxied else SlotCounters(0, 0)
 
