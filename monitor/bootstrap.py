@@ -141,7 +141,17 @@ class App:
         from monitor.domain.routes import service_routes  # noqa: PLC0415
 
         flags = {name: self.store.flags(name) for name in self.specs}
-        return service_routes(self.specs.values(), self.store.all_slots(), flags)
+        specs = [self._routed_as(spec) for spec in self.specs.values()]
+        return service_routes(specs, self.store.all_slots(), flags)
+
+    def _routed_as(self, spec: ServiceSpec) -> ServiceSpec:
+        """A service that loses its port keeps its traffic until the deploy which takes it."""
+        active = None if spec.proxied else self.store.active(spec.name)
+        if active is None or active.port is None:
+            return spec
+        from monitor.config.compile import spec_from_json  # noqa: PLC0415
+
+        return spec_from_json(active.spec)
 
     def proxy_config(self) -> str:
         """The proxy's configuration as it would be written now."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from monitor.domain.backoff import delay, within
 from monitor.domain.causes import exit_label, exit_words, span
 from monitor.domain.containers import Container
 from monitor.domain.intent import SETTLE, Intent, explains
-from monitor.domain.oom import flagged, killed_just_before, kills_before
+from monitor.domain.oom import flagged, kills_before
 from monitor.domain.turn import Turn
 from monitor.domain.watch import Watch
 from monitor.domain.watchfacts import CountExit, Death
@@ -104,13 +103,12 @@ def _uncounted(turn: Turn, container: Container) -> list[Death]:
             deaths.append(_traced(turn, container))
     elif container.state == "running" and not facts.deaths and _lost_sight(turn, container):
         deaths.append(Death(turn.now))
-    return [replace(death, oom=death.oom or killed_just_before(watch, death.at)) for death in deaths]
+    return deaths
 
 
 def _traced(turn: Turn, container: Container) -> Death:
     """The death of a container that lies there, by what the engine keeps of it."""
-    at = container.finished_at or turn.now
-    return Death(at, container.exit_code, flagged(turn.watch, container, at))
+    return Death(container.finished_at or turn.now, container.exit_code, flagged(turn.watch, container))
 
 
 def _wished(death: Death, intent: Intent | None, container: Container) -> bool:

@@ -108,7 +108,7 @@ def _running(turn: Turn, container: Container) -> None:
     count_deaths(turn, container)
     if life != turn.watch.life:
         _new_life(turn, container, life)
-    count_kills(turn, container)
+    count_kills(turn, container, life)
     if turn.watch.state == "quarantined":
         _quarantined(turn)
         return
@@ -125,7 +125,7 @@ def _running(turn: Turn, container: Container) -> None:
 def _new_life(turn: Turn, container: Container, life: str) -> None:
     watch = turn.watch
     by_docker = watch.ended is not None and not watch.expected
-    turn.remember(life=life, ended=None, expected=False, good_since=None, oom_kills=None, oom_at=None)
+    turn.remember(life=life, ended=None, expected=False, good_since=None)
     if by_docker:
         # It died, and bgmon did not start it: the restart counts, or the budget would not know what Docker spends.
         turn.actions.append(CountRestart("docker"))
@@ -173,12 +173,16 @@ def _calm_needed(watch: Watch, now: float) -> float:
 
 
 def _strain(turn: Turn) -> None:
-    service = turn.watch.service
-    strain = "; ".join(filter(None, (turn.facts.strain, memory_strain(turn))))
+    service, memory = turn.watch.service, memory_strain(turn)
+    strain = "; ".join(filter(None, (turn.facts.strain, memory)))
     if strain and turn.watch.state == "healthy":
         turn.move("strained", strain)
         turn.fire("degraded", "ticket", f"{service} is degraded: {strain}")
-    elif not strain and turn.watch.state == "degraded":
+    elif strain and turn.watch.state == "degraded":
+        if memory not in turn.watch.reason:
+            turn.note(memory)
+        turn.remember(reason=strain)
+    elif turn.watch.state == "degraded":
         turn.move("eased", "")
         turn.resolve("within its limits again")
 

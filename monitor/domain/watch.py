@@ -35,7 +35,7 @@ Trigger = Literal[
     "found",  # it runs, in a life not seen before
     "passed",  # its health is good
     "failed",  # its health is lost, or did not come within the start period
-    "strained",  # it answers, but too many requests fail or take too long
+    "strained",  # it answers, but too many requests fail or take too long, or the kernel kills in it
     "eased",  # that is over
     "died",  # its process ended by itself
     "looped",  # it died too often in a short time
@@ -102,7 +102,7 @@ class Watch:
     life whose lost health was reported. `exits` and `restarts` are times within their
     windows. `attempts` counts acts since the service was last stable, and `not_before` holds the
     next one back. `taken` is the restart policy to give back once the service is stable. `oom_kills` counts the
-    kernel's kills in this life, as far as it was looked at, and `oom_at` is when the last one was seen.
+    kernel's kills in the life `oom_life`, and `oom_at` is when one was last seen to be new.
     """
 
     service: str
@@ -120,7 +120,8 @@ class Watch:
     attempts: int = 0
     not_before: float = 0.0
     good_since: float | None = None
-    oom_kills: int | None = None
+    oom_life: str = ""
+    oom_kills: int = 0
     oom_at: float | None = None
     quarantines: int = 0
     retry_at: float | None = None

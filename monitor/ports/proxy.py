@@ -30,7 +30,8 @@ class Proxy(Protocol):
     def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
         """Check what `persist` would write for these routes, and change nothing.
 
-        A `persist` of just these that follows has nothing left to check. Raises ProxyError when it would be refused.
+        A `persist` of just these has nothing left to check, unless something else is rehearsed or persisted in between.
+        Raises ProxyError when it would be refused.
         """
         ...
 

@@ -82,6 +82,17 @@ def test_the_next_deploy_settles_it_by_itself(stage: Stage) -> None:
     assert any("cut off at 'bake': undone, v1 serves" in event.text for event in stage.events)
 
 
+@pytest.mark.parametrize(("step", "moment"), [("drain", "after"), ("retire", "before"), ("retire", "after")])
+def test_a_deploy_that_takes_the_port_away_is_undone_when_its_green_died(stage: Stage, step: str, moment: str) -> None:
+    stage.deploy("v1")
+    stage.take_port()
+    killed_deploy(stage, "v2", step, moment)
+    stage.app().engine.remove(f"{stage.project}-core-green")
+    result = stage.run("deploy", "--resume")
+    assert result.returncode == 0, result.stderr
+    check_settled(stage, "v1")
+
+
 def test_a_proxy_killed_together_with_the_deploy_comes_back_right(stage: Stage) -> None:
     stage.deploy("v1")
     killed_deploy(stage, "v2", "bake", "after")

@@ -101,10 +101,10 @@ def test_a_service_that_loses_its_port_finishes_its_requests_and_leaves_the_prox
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(stage.answer, "/slow?ms=1500")
         wait_until(lambda: stage.app().proxy.slots("core")["blue"].sessions == 1, what="it is under way")
-        core = stage.service(health={"settle": "100ms"})
-        for key in ("port", "route", "internal"):
-            core.pop(key, None)
-        stage.write()
+        stage.take_port()
+        app = stage.app()
+        app.proxy.persist(app.routes())  # as any other command may, meanwhile
+        assert stage.version() == "v1"
         release = stage.deploy("v2")
         assert slow.result()[0] == 200
     assert release.port is None

@@ -51,6 +51,13 @@ class Stage:
         self.write()
         return core
 
+    def take_port(self) -> None:
+        """core is to be reached no more; one that only runs is healthy."""
+        core = self.service(health={"settle": "100ms"})
+        for key in ("port", "route", "internal"):
+            core.pop(key, None)
+        self.write()
+
     @property
     def environ(self) -> dict[str, str]:
         return {**os.environ, "BGMON_STATE_DIR": str(self.folder / "state")}

@@ -72,9 +72,17 @@ class Connection:
     def client(self) -> docker.APIClient:
         """The shared client; safe to use from several threads. Raises EngineUnreachable."""
         with self._lock:
-            if self._client is None:
-                self._client = self.connect()
-            return self._client
+            known = self._client
+        if known is not None:
+            return known
+        made = self.connect()  # not under the lock: `close` must not wait for an engine that hangs
+        with self._lock:
+            known = self._client
+            self._client = made if known is None else known
+        if known is None:
+            return made
+        made.close()
+        return known
 
     def connect(self) -> docker.APIClient:
         """A new client with connections of its own, speaking the newest API that both sides know."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -30,7 +30,7 @@ from monitor.domain.containers import (
     Image,
     PullProgress,
 )
-from monitor.errors import Conflict, EngineError, NotFound
+from monitor.errors import Conflict, EngineError, EngineUnreachable, NotFound
 
 _INSPECTORS = 4
 _UPDATES = 20
@@ -88,7 +88,10 @@ class DockerEngine:
 
     def info(self) -> EngineInfo:
         ahead, self._ahead = self._ahead, None
-        return ahead.result() if ahead is not None else self._info()
+        if ahead is not None:
+            with suppress(EngineError, EngineUnreachable):  # it may have come back while somebody waited for a lock
+                return ahead.result()
+        return self._info()
 
     def _info(self) -> EngineInfo:
         with self._doing("asking the engine"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,11 +10,11 @@ from monitor.config.compile import spec_from_json
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.domain.swap import Step
-from monitor.errors import BgmonError, ProxyError, ProxyUnreachable
+from monitor.errors import BgmonError
 from monitor.services.deploy.green import Green, discard_retired, retire
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.prune import prune_service
-from monitor.services.deploy.switchboard import Switchboard
+from monitor.services.deploy.switchboard import Switchboard, board_of, leave
 
 
 def finish(
@@ -72,11 +71,7 @@ def _finish(  # noqa: PLR0917 - finish, with a helper thread
     board.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
     if blue is not None:
         retired = side.submit(retire, parts.engine, blue.container)
-        recorded = spec_from_json(blue.spec)
-        if recorded.proxied and not spec.proxied:
-            _leave_proxy(parts, recorded, blue)
-        else:
-            _drain(parts, board, spec, blue)
+        _drain(parts, board_of(parts, spec, blue), spec, blue)
         parts.tell("drained", spec.name, f"{blue.color} is idle")
         retired.result()
     before_stop()
@@ -100,23 +95,21 @@ def _finish(  # noqa: PLR0917 - finish, with a helper thread
 
 
 def _drain(parts: Parts, board: Switchboard, spec: ServiceSpec, blue: Release) -> None:
+    if not spec.proxied:  # nothing took the traffic over, so that nothing took it away
+        board.rest()
     left = board.drained(blue.color, spec.deploy.drain)
     if left:
         parts.tell("warning", spec.name, f"{left} requests were still under way after {spec.deploy.drain:g} s")
     board.close(blue.color)
 
 
-def _leave_proxy(parts: Parts, recorded: ServiceSpec, blue: Release) -> None:
-    """Green has no port: nobody new is sent to blue, those it serves are served, and the proxy forgets the service."""
-    board = Switchboard(parts, recorded)
-    with contextlib.suppress(ProxyError, ProxyUnreachable):  # it may have read the new bgmon.yml already
-        board.rest()
-        _drain(parts, board, recorded, blue)
-    board.leave()
-
-
 def _afterwards(parts: Parts, spec: ServiceSpec, deploy: str) -> None:
     """What must not turn a good deploy into a failed one."""
+    try:
+        if not spec.proxied and parts.store.slots(spec.name):
+            leave(parts, spec.name)
+    except BgmonError as error:
+        parts.tell("warning", spec.name, f"the proxy still has it: {error}")
     try:
         prune_service(parts, spec.name, keep=spec.deploy.keep_images)
     except BgmonError as error:

@@ -90,7 +90,8 @@ def _hint(parts: Parts, spec: ServiceSpec, gate: Gate, container: str) -> str:
         return ""
     kills = parts.engine.oom_kills(state)
     if kills:
-        return f"{kill_words(kills, spec.limits.memory)}: raise limits.memory"
+        cure = "raise limits.memory" if spec.limits.memory else "the host has too little of it"
+        return f"{kill_words(kills, spec.limits.memory)}: {cure}"
     if gate.policy.mode != "http":
         return ""
     if state.running and spec.port is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitor.domain.bake import LOOK_EVERY, Traffic, baseline, between, regression
+from monitor.domain.containers import Container
 from monitor.domain.names import Color
 from monitor.domain.probing import shortfall
 from monitor.domain.requests import RequestWindow
@@ -47,6 +48,7 @@ class Judge:
         clock = self.parts.clock
         until = clock.monotonic() + seconds
         next_probe = clock.monotonic()
+        kills_before = self._kills(self.parts.engine.inspect(self.container))
         failed = 0
         # A probe that failed near the end is asked again: a short bake must not pass a green that hangs.
         while clock.monotonic() < until or failed:
@@ -55,7 +57,7 @@ class Judge:
             if clock.monotonic() >= next_probe:
                 failed = failed + 1 if self._unhealthy() else 0
                 next_probe = clock.monotonic() + self.policy.interval
-            problem = self._problem(failed, blue_share, window_from)
+            problem = self._problem(failed, kills_before, blue_share, window_from)
             if problem:
                 raise BakeFailed(f"green got worse in the {phase}: {problem}")
             clock.sleep(min(LOOK_EVERY, max(0.02, until - clock.monotonic())))
@@ -65,7 +67,7 @@ class Judge:
             return False
         return bool(shortfall(self.policy, self.parts.prober.probe(LOOPBACK, self.port, self.policy)))
 
-    def _problem(self, failed: int, blue_share: float, window_from: float | None) -> str:
+    def _problem(self, failed: int, kills_before: int, blue_share: float, window_from: float | None) -> str:
         bake = self.spec.deploy.bake
         window: RequestWindow | None = None
         if window_from is not None and (bake.max_error_rate is not None or bake.max_p95 is not None):
@@ -74,7 +76,7 @@ class Judge:
         return regression(
             bake,
             container=container,
-            oom_kills=(self.parts.engine.oom_kills(container) or 0) if container is not None else 0,
+            oom_kills=self._kills(container) - kills_before,
             memory=self.spec.limits.memory,
             restarts_before=0,
             failed_probes=failed,
@@ -83,6 +85,10 @@ class Judge:
             green=self._traffic(),
             window=window,
         )
+
+    def _kills(self, container: Container | None) -> int:
+        """How many processes the kernel killed in it so far, where it tells."""
+        return (self.parts.engine.oom_kills(container) or 0) if container is not None else 0
 
     def _traffic(self) -> Traffic:
         if not self.spec.proxied:

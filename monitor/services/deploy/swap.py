@@ -93,7 +93,7 @@ class Swap:
         try:
             self._hook("pre-deploy", None, blue)
             # While the engine pulls and starts, the proxy is looked after: neither needs the other yet.
-            if self._spec.proxied:
+            if self._spec.proxied or (blue is not None and blue.port is not None):
                 self._proxy_ready = self._side.submit(ready_proxy, parts)
             green = self._pull(color)
             green, container = self._start(green, secrets)
@@ -110,7 +110,7 @@ class Swap:
             timings=self._timings,
             began=self._began,
             note=self._note,
-            before_stop=lambda: _settle(self._before_stop),
+            before_stop=lambda: _settle(self._before_stop + [work for work in self._before_end if work.done()]),
             before_end=lambda: _settle(self._before_end),
         )
         with contextlib.suppress(DeployFailed):  # the release stands; the hook's failure is told
@@ -185,6 +185,14 @@ class Swap:
             self._proxy_ready.result()
             self._board.rehearse(color)
 
+    def _awaited_rehearsal(self) -> bool:
+        """Whether that took a while. Raises ProxyError when the proxy would refuse the configuration."""
+        if self._rehearsed is None:
+            return False
+        waited = not self._rehearsed.done()
+        self._rehearsed.result()
+        return waited
+
     def _prove(self, green: Green, container: str, blue: Release | None, secrets: Mapping[str, str]) -> None:
         """Gate, smoke hook, canary, switch, bake.
 
@@ -215,9 +223,7 @@ class Swap:
         if spec.networks:
             answer_to_name(parts.engine, container, spec)
             gate()
-        if self._rehearsed is not None:
-            self._rehearsed.result()
-        if hooked:
+        if self._awaited_rehearsal() or hooked:
             self._still_runs(container, 0)
         share = 0.0
         if blue is not None and spec.deploy.canary:

@@ -12,7 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final
 
+from monitor.config.compile import spec_from_json
 from monitor.domain.names import COLORS, Color, other
+from monitor.domain.records import Release
 from monitor.domain.routes import ServiceRoute, Slot, SlotCounters, SlotState
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import EngineError
@@ -111,11 +113,6 @@ class Switchboard:
         if self._proxied:
             persist(self._parts)
 
-    def leave(self) -> None:
-        """The service is not to be reached through the proxy any more."""
-        self._parts.store.set_slots(self._service, {})
-        persist(self._parts)
-
     def counters(self, color: Color) -> SlotCounters:
         return self._parts.proxy.counters(self._service)[color] if self._proxied else SlotCounters(0, 0)
 
@@ -132,6 +129,18 @@ class Switchboard:
             if idle >= _IDLE_LOOKS or clock.monotonic() >= until:
                 return sessions
             clock.sleep(_IDLE_LOOK)
+
+
+def board_of(parts: Parts, spec: ServiceSpec, blue: Release) -> Switchboard:
+    """Blue's traffic: as the new spec has it, but by blue's own where the service loses its port with this deploy."""
+    recorded = spec_from_json(blue.spec)
+    return Switchboard(parts, recorded if recorded.proxied and not spec.proxied else spec)
+
+
+def leave(parts: Parts, service: str) -> None:
+    """The service is not to be reached through the proxy any more."""
+    parts.store.set_slots(service, {})
+    persist(parts)
 
 
 def persist(parts: Parts) -> None:

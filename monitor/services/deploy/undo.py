@@ -8,7 +8,7 @@ from monitor.domain.spec import ServiceSpec
 from monitor.errors import ProxyError, ProxyUnreachable
 from monitor.services.deploy.green import RESTART_POLICY, Green, discard, find
 from monitor.services.deploy.parts import Parts
-from monitor.services.deploy.switchboard import Switchboard
+from monitor.services.deploy.switchboard import Switchboard, board_of
 
 _LONGEST_DRAIN = 10.0  # green is known to be bad: its last requests get a chance, but not for long
 
@@ -31,7 +31,7 @@ def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | N
         return
     board = Switchboard(parts, spec)
     if switched:
-        _back(parts, board, spec, green, blue)
+        _back(parts, board if blue is None else board_of(parts, spec, blue), spec, green, blue)
     container = find(parts.engine, parts.project, green.deploy)
     if container is not None:
         discard(parts.engine, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))

@@ -46,6 +46,7 @@ class Observer:
         self._specs: dict[str, ServiceSpec] = {}  # recorded specs by deploy: parsing one takes a while
         self._wanted: dict[str, tuple[str, Wanted]] = {}
         self._ids: dict[str, str] = {}
+        self._kernel_knows: set[str] = set()
         self.settings = settings
         self.targets: dict[str, Target] = {}
         self.seen: dict[str, Seen] = {}
@@ -56,6 +57,7 @@ class Observer:
 
     def drop(self, service: str) -> None:
         self._ids = {ref: name for ref, name in self._ids.items() if name != service}
+        self._kernel_knows &= self._ids.keys()
         self.targets = {name: target for name, target in self.targets.items() if name != service}
         self.seen = {name: seen for name, seen in self.seen.items() if name != service}
 
@@ -115,7 +117,11 @@ class Observer:
         if container is None or not container.running:
             return None
         counted = self._parts.engine.oom_kills(container)
-        return told(container.id) if counted is None else counted
+        if counted is not None:
+            self._kernel_knows.add(container.id)
+        elif container.id not in self._kernel_knows:  # the two do not count alike: no change of horses
+            return told(container.id)
+        return counted
 
     def _wanted_of(self, release: Release) -> Wanted:
         known = self._wanted.get(release.service)

@@ -8,12 +8,12 @@ from typing import Final
 
 from monitor.domain.containers import EngineEvent
 from monitor.domain.intent import Intent, Span, intent_of, merged
-from monitor.domain.oom import JUST_BEFORE
 from monitor.domain.watchfacts import Death
 from monitor.services.watchdog.observer import Seen
 
 _STREAM_PATIENCE: Final = 2.0
 _SPANS_KEPT: Final = 30.0
+_JUST_BEFORE: Final = 10.0
 _SAME_END: Final = 0.5  # that a process ended, and that memory was why, comes from the engine in either order
 
 
@@ -48,7 +48,8 @@ class Traces:
 
     def _died(self, service: str, event: EngineEvent) -> None:
         ooms = self._ooms.pop(event.container_id, [])
-        oom = bool(ooms) and event.at - ooms[-1] <= JUST_BEFORE
+        # A child may have been killed long before, and an orderly end is none for want of memory.
+        oom = bool(ooms) and event.exit_code != 0 and event.at - ooms[-1] <= _JUST_BEFORE
         ours = any(
             span.container == event.container_id
             and span.begin <= event.at
