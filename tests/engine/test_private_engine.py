@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -26,6 +27,11 @@ def _devices(identity: str) -> set[str]:
     return {name for name in found - others if not name.startswith(("veth", "br-"))}
 
 
+def _refuses(url: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as caller:
+        return caller.connect_ex(url.removeprefix("unix://")) == errno.ECONNREFUSED
+
+
 def test_containers_come_back_with_the_engine_as_after_a_reboot(private_engine: PrivateEngine) -> None:
     image = images.busybox(private_engine.client)
     container = private_engine.client.containers.run(
@@ -39,8 +45,7 @@ def test_containers_come_back_with_the_engine_as_after_a_reboot(private_engine: 
 def test_a_killed_engine_starts_again(private_engine: PrivateEngine) -> None:
     """What becomes of its containers is Docker's affair: 20.10 sometimes leaves them exited."""
     private_engine.kill()
-    with socket.socket(socket.AF_UNIX) as caller, pytest.raises(OSError, match="refused"):
-        caller.connect(private_engine.url.removeprefix("unix://"))
+    wait_until(lambda: _refuses(private_engine.url), what="nobody listens")
     private_engine.start()
     assert private_engine.client.ping()
 
