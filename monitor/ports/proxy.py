@@ -27,6 +27,10 @@ class Proxy(Protocol):
         """Stop it and take its files away."""
         ...
 
+    def carries(self, routes: Sequence[ServiceRoute]) -> bool:
+        """Whether it runs with these services and entries, so that `persist` would not have to reload."""
+        ...
+
     def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
         """Check what `persist` would write for these routes, and change nothing.
 

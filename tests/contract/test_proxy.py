@@ -110,7 +110,10 @@ def test_a_switch_leaves_an_empty_slot_closed(proxy: Proxy, servers: list[Upstre
 def test_a_new_service_needs_a_reload_and_keeps_the_others(proxy: Proxy, servers: list[Upstream]) -> None:
     core = route(blue=ready(servers[0]))
     proxy.boot([core])
+    assert proxy.carries([route()])
+    assert not proxy.carries([core, route("shop", RouteSpec(path="/shop"))])
     assert proxy.persist([core, route("shop", RouteSpec(path="/shop"))])
+    assert proxy.carries([core, route("shop", RouteSpec(path="/shop"))])
     assert not proxy.persist([core, route("shop", RouteSpec(path="/shop"))])
     assert proxy.status().services == ("core", "shop")
     assert states(proxy) == {"blue": "ready", "green": "maint"}

@@ -80,6 +80,10 @@ class FakeProxy:
         self.crash()
         self.saved = ()
 
+    def carries(self, routes: Sequence[ServiceRoute]) -> bool:
+        self._reach("carries")
+        return [_structure(route) for route in routes] == [_structure(route) for route in self.saved]
+
     def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
         self.calls.append(("rehearse", ""))
         del routes

@@ -78,6 +78,10 @@ class HAProxy:
         self._runner.stop()
         self._files.remove()
 
+    def carries(self, routes: Sequence[ServiceRoute]) -> bool:
+        rendered, _ = self._files.render(routes)
+        return self._structure() == rendered.structure
+
     def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
         _, files = self._files.render(routes)
         if files != self._files.on_disk():

@@ -70,6 +70,8 @@ def _free_name(parts: Parts, service: str, color: Color, active: Release | None)
 def ready_proxy(parts: Parts) -> None:
     """Have the proxy run with this project's services in it; one that does not run is started.
 
+    Its files are left as they are where nothing is missing: the switch writes them anyway.
+
     Raises:
         ProxyUnreachable, ProxyError: it could not be started, or refuses its configuration.
     """
@@ -77,7 +79,7 @@ def ready_proxy(parts: Parts) -> None:
         running = parts.proxy.status().running
     except ProxyUnreachable:
         running = False
-    if running:
-        persist(parts)
-    else:
+    if not running:
         parts.proxy.boot(parts.routes())
+    elif not parts.proxy.carries(parts.routes()):
+        persist(parts)
