@@ -102,6 +102,7 @@ class SampleShop:
         restarted = name == "worker" and self.oom - seconds <= before_end < self.oom
         for metric, labels in ((names.METRIC_RESTARTS, {"reason": "exited"}), (names.METRIC_EXITS, {"cause": "oom"})):
             self.add(metric, float(restarted), service=name, **labels)
+        self.add(names.METRIC_OOM_KILLS, float(restarted), service=name)
         self.set(names.METRIC_RESTART_BUDGET, 4.0 if recent_oom else 5.0, service=name)
         megabyte = 1024**2
         leak = 0.9 - 0.55 * (before_end - self.oom) / (6 * HOURS) if before_end >= self.oom else 0.3

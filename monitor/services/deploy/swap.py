@@ -238,7 +238,7 @@ class Swap:
             parts.tell("baking", spec.name, f"watching green for {seconds:g} s", seconds=seconds)
             with self._timed("bake"):
                 judge.observe(seconds, "bake", blue_share=share, window_from=parts.clock.now())
-        self._still_runs(container, 0)
+            self._still_runs(container, 0)
 
     def _still_runs(self, container: str, restarts: int) -> None:
         """Raises BakeFailed when green died since it was last looked at."""
