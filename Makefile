@@ -25,9 +25,7 @@ demo: ## Deploys, a refused and a reverted release, a rollback and healing, unde
 test: ## Lint and run every test, on a real Docker engine
 	@tools/setup.sh
 	@$(MAKE) --no-print-directory lint
-	@$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS) $(ARGS) || { test $$? -eq 1 || exit 1; \
-		echo "Some failed: each of them once more, alone on the machine."; \
-		$(WITH_ENGINE) $(PYTHON) -m pytest --last-failed --last-failed-no-failures none; }
+	@$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS) $(ARGS)
 
 .PHONY: lint
 lint: ## Style, types and the floors' order

@@ -31,7 +31,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".engine"
-IDENTITY = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+
+
+def identity(root: Path) -> str:
+    """What tells the engine of one checkout from another's."""
+    return hashlib.sha256(str(root).encode()).hexdigest()[:8]
+
+
+IDENTITY = identity(ROOT)
 DEFAULT_SOCKET = "/var/run/docker.sock"
 EXEC_ROOT = Path(f"/run/bgmon-{IDENTITY}")
 BRIDGE = f"bgm{IDENTITY}"

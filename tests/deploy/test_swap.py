@@ -96,6 +96,24 @@ def test_a_release_whose_worker_runs_out_of_memory_is_switched_back_in_the_bake(
     assert stage.version() == "v1"
 
 
+def test_a_green_that_dies_while_blue_drains_gives_the_traffic_back(stage: Stage) -> None:
+    """Blue is stopped only after a last look at green, however long its requests took."""
+    stage.deploy("v1")
+    stage.service(deploy__bake=0)
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(stage.answer, "/slow?ms=3000")
+        wait_until(lambda: stage.app().proxy.slots("core")["blue"].sessions == 1, what="it is under way")
+        deploying = pool.submit(stage.deploy, "v2")
+        wait_until(lambda: names(stage).count("switched") == 2, what="the switch")
+        stage.app().engine.kill(f"{stage.project}-core-green")
+        with pytest.raises(BakeFailed, match="exited with code 137"):
+            deploying.result()
+        assert slow.result()[0] == 200
+    assert stage.version() == "v1"
+    assert stage.containers() == {f"{stage.project}-core-blue": "v1"}
+    assert stage.app().store.deploys("core")[0].result == "switched-back"
+
+
 def test_a_service_that_loses_its_port_finishes_its_requests_and_leaves_the_proxy(stage: Stage) -> None:
     stage.deploy("v1")
     with ThreadPoolExecutor() as pool:

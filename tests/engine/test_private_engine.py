@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import socket
@@ -15,15 +14,15 @@ import pytest
 
 from tests.support.private_engine import ROOT, PrivateEngine
 from tests.support.wait import wait_until
-from tools import images
+from tools import engine, images
 
 pytestmark = [pytest.mark.engine, pytest.mark.private_engine, pytest.mark.xdist_group("private_engine")]
 
 
-def _devices(identity: str) -> set[str]:
+def _devices(root: Path) -> set[str]:
     """Network devices but for those of containers and of other engines, which come and go with other tests."""
     found = {path.name for path in Path("/sys/class/net").iterdir()}
-    others = {name for name in found if name.startswith("bgm") and name != f"bgm{identity}"}
+    others = {name for name in found if name.startswith("bgm") and name != f"bgm{engine.identity(root)}"}
     return {name for name in found - others if not name.startswith(("veth", "br-"))}
 
 
@@ -51,8 +50,7 @@ def test_a_killed_engine_starts_again(private_engine: PrivateEngine) -> None:
 
 
 def test_the_last_user_ends_the_engine_and_leaves_no_device_mount_or_process(tmp_path: Path) -> None:
-    identity = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:8]
-    before = _devices(identity)
+    before = _devices(tmp_path)
     script = tmp_path / "tools" / "engine.py"
     script.parent.mkdir()
     script.write_bytes((ROOT / "tools" / "engine.py").read_bytes())
@@ -71,7 +69,7 @@ def test_the_last_user_ends_the_engine_and_leaves_no_device_mount_or_process(tmp
     )
     assert done.returncode == 7, done.stderr
     assert json.loads(done.stdout) == str(tmp_path / ".engine" / "data")
-    assert _devices(identity) == before
+    assert _devices(tmp_path) == before
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
     assert not (tmp_path / ".engine" / "docker.pid").exists()
 

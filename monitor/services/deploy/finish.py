@@ -45,46 +45,31 @@ def finish(
         before_end: called before green is on record.
 
     Raises:
+        BakeFailed: `before_stop` found that green is not fit to be left alone; blue still runs.
         UnreachableError: the engine or the proxy does not answer; the journal keeps what is left to do.
     """
-    with ThreadPoolExecutor(max_workers=1) as side:
-        return _finish(parts, spec, green, blue, container, timings, began, note, before_stop, before_end, side)
-
-
-def _finish(  # noqa: PLR0917 - finish, with a helper thread
-    parts: Parts,
-    spec: ServiceSpec,
-    green: Green,
-    blue: Release | None,
-    container: str,
-    timings: dict[str, float],
-    began: float,
-    note: Callable[[Step, Mapping[str, object]], None],
-    before_stop: Callable[[], None],
-    before_end: Callable[[], None],
-    side: ThreadPoolExecutor,
-) -> Release:
     clock = parts.clock
     board = Switchboard(parts, spec)
-    note("drain", {})
-    started = clock.monotonic()
-    board.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
-    if blue is not None:
-        retired = side.submit(retire, parts.engine, blue.container)
-        _drain(parts, board_of(parts, spec, blue), spec, blue)
-        parts.tell("drained", spec.name, f"{blue.color} is idle")
-        retired.result()
-    before_stop()
-    timings["drain"] = clock.monotonic() - started
-    note("retire", {})
-    started = clock.monotonic()
-    written = side.submit(board.persist)
-    if blue is not None:
-        discard_retired(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
-    written.result()
-    before_end()
-    timings["stop"] = clock.monotonic() - started
-    timings["total"] = clock.monotonic() - began
+    with ThreadPoolExecutor(max_workers=1) as side:
+        note("drain", {})
+        started = clock.monotonic()
+        board.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
+        if blue is not None:
+            retired = side.submit(retire, parts.engine, blue.container)
+            _drain(parts, board_of(parts, spec, blue), spec, blue)
+            parts.tell("drained", spec.name, f"{blue.color} is idle")
+            retired.result()
+        before_stop()
+        timings["drain"] = clock.monotonic() - started
+        note("retire", {})
+        started = clock.monotonic()
+        written = side.submit(board.persist)
+        if blue is not None:
+            discard_retired(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
+        written.result()
+        before_end()
+        timings["stop"] = clock.monotonic() - started
+        timings["total"] = clock.monotonic() - began
     release = green.release(container, clock.now())
     parts.store.finish(green.deploy, "deployed", at=clock.now(), timings=timings, release=release)
     flags = parts.store.flags(spec.name)

@@ -101,18 +101,22 @@ class Swap:
         except BaseException as error:
             self._failed(error, green, blue)
             raise
-        release = finish(
-            parts,
-            self._spec,
-            green,
-            blue,
-            container=container,
-            timings=self._timings,
-            began=self._began,
-            note=self._note,
-            before_stop=lambda: _settle(self._before_stop + [work for work in self._before_end if work.done()]),
-            before_end=lambda: _settle(self._before_end),
-        )
+        try:
+            release = finish(
+                parts,
+                self._spec,
+                green,
+                blue,
+                container=container,
+                timings=self._timings,
+                began=self._began,
+                note=self._note,
+                before_stop=lambda: self._last_look(container),
+                before_end=lambda: _settle(self._before_end),
+            )
+        except BakeFailed as error:
+            self._failed(error, green, blue)
+            raise
         with contextlib.suppress(DeployFailed):  # the release stands; the hook's failure is told
             self._hook("post-deploy", green, blue)
         parts.tell(
@@ -224,7 +228,7 @@ class Swap:
             answer_to_name(parts.engine, container, spec)
             gate()
         if self._awaited_rehearsal() or hooked:
-            self._still_runs(container, 0)
+            self._still_runs(container)
         share = 0.0
         if blue is not None and spec.deploy.canary:
             share = blue_baseline(spec, board, blue.color, earlier)
@@ -238,11 +242,16 @@ class Swap:
             parts.tell("baking", spec.name, f"watching green for {seconds:g} s", seconds=seconds)
             with self._timed("bake"):
                 judge.observe(seconds, "bake", blue_share=share, window_from=parts.clock.now())
-            self._still_runs(container, 0)
+            self._still_runs(container)
 
-    def _still_runs(self, container: str, restarts: int) -> None:
+    def _last_look(self, container: str) -> None:
+        """Blue goes after this. Raises BakeFailed when green died meanwhile, and what could not be done for it."""
+        _settle(self._before_stop + [work for work in self._before_end if work.done()])
+        self._still_runs(container)
+
+    def _still_runs(self, container: str) -> None:
         """Raises BakeFailed when green died since it was last looked at."""
-        lost = lost_container(self._parts.engine.inspect(container), restarts)
+        lost = lost_container(self._parts.engine.inspect(container), 0)
         if lost:
             raise BakeFailed(f"green was healthy, and then {lost}")
 

@@ -7,7 +7,7 @@ without a port has no traffic to switch; every call is then a no-op.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from monitor.config.compile import spec_from_json
 from monitor.domain.names import COLORS, Color, other
 from monitor.domain.records import Release
-from monitor.domain.routes import ServiceRoute, Slot, SlotCounters, SlotState
+from monitor.domain.routes import Slot, SlotCounters, SlotState
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import EngineError
 from monitor.services.deploy.parts import Parts
@@ -67,7 +67,7 @@ class Switchboard:
                 self._parts.proxy.switch(self._service, color)
                 done()
             finally:
-                self._record({color: "ready", other(color): "drain"})
+                self._record(_switched(color))
         else:
             done()
 
@@ -83,11 +83,8 @@ class Switchboard:
             self._parts.proxy.close(self._service, color)
 
     def _record(self, states: dict[Color, SlotState], weights: dict[Color, int] | None = None) -> None:
-        slots = self._parts.store.slots(self._service)
-        for color, state in states.items():
-            if color in slots:
-                slots[color] = replace(slots[color], state=state, weight=(weights or {}).get(color, 100))
-        self._parts.store.set_slots(self._service, slots)
+        store = self._parts.store
+        store.set_slots(self._service, _moved(store.slots(self._service), states, weights))
 
     def rehearse(self, color: Color) -> None:
         """Have the configuration checked that `persist` will write once `color` has the traffic.
@@ -99,14 +96,14 @@ class Switchboard:
         if not self._proxied:
             return
         with _writing(parts):
-            parts.proxy.rehearse([self._switched(route, color) for route in parts.routes()])
-
-    def _switched(self, route: ServiceRoute, to: Color) -> ServiceRoute:
-        if route.service != self._service:
-            return route
-        states: dict[Color, SlotState] = {to: "ready", other(to): "drain"}
-        slots = {color: replace(slot, state=states[color], weight=100) for color, slot in route.slots.items()}
-        return replace(route, slots=slots)
+            parts.proxy.rehearse(
+                [
+                    replace(route, slots=_moved(route.slots, _switched(color)))
+                    if route.service == self._service
+                    else route
+                    for route in parts.routes()
+                ]
+            )
 
     def persist(self) -> None:
         """Make the record what a restarted proxy comes back with."""
@@ -131,10 +128,25 @@ class Switchboard:
             clock.sleep(_IDLE_LOOK)
 
 
-def board_of(parts: Parts, spec: ServiceSpec, blue: Release) -> Switchboard:
+def board_of(parts: Parts, spec: ServiceSpec, blue: Release | None) -> Switchboard:
     """Blue's traffic: as the new spec has it, but by blue's own where the service loses its port with this deploy."""
-    recorded = spec_from_json(blue.spec)
-    return Switchboard(parts, recorded if recorded.proxied and not spec.proxied else spec)
+    if blue is None or blue.port is None or spec.proxied:
+        return Switchboard(parts, spec)
+    return Switchboard(parts, spec_from_json(blue.spec))
+
+
+def _switched(to: Color) -> dict[Color, SlotState]:
+    return {to: "ready", other(to): "drain"}
+
+
+def _moved(
+    slots: Mapping[Color, Slot], states: Mapping[Color, SlotState], weights: Mapping[Color, int] | None = None
+) -> dict[Color, Slot]:
+    """The slots there are, with their new states; a weight that is not said is the whole of it."""
+    return {
+        color: replace(slot, state=states[color], weight=(weights or {}).get(color, 100)) if color in states else slot
+        for color, slot in slots.items()
+    }
 
 
 def leave(parts: Parts, service: str) -> None:

@@ -31,7 +31,7 @@ def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | N
         return
     board = Switchboard(parts, spec)
     if switched:
-        _back(parts, board if blue is None else board_of(parts, spec, blue), spec, green, blue)
+        _back(parts, board_of(parts, spec, blue), spec, green, blue)
     container = find(parts.engine, parts.project, green.deploy)
     if container is not None:
         discard(parts.engine, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
