@@ -45,19 +45,21 @@ def exposition(source: FakeStatus, database: Database) -> Exposition:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Callable[..., None]:
-    """Run a story against a server."""
+    """Run a story against a server whose clock stands still: each half-hour moves the bars of every service."""
 
     def run(story: Story, *, reason: str = "", **settings: Any) -> None:
         async def go() -> None:
-            source = FakeStatus(sample(time.time()))
+            moment = time.time()
+            source = FakeStatus(sample(moment))
             database = Database(tmp_path / "state.db")
             server = AiohttpServer(
                 WebSettings("127.0.0.1", 0, **settings),
                 source,
                 exposition(source, database),
-                peers=FakePeers(sample_peers(time.time())),
+                peers=FakePeers(sample_peers(moment)),
                 ready=lambda: reason,
                 refresh=0.05,
+                now=lambda: moment,
             )
             await server.start()
             scheme = "https" if settings.get("cert") else "http"
