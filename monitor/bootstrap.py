@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -11,9 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from monitor import masking
 from monitor.config.loader import find_file, load_file
+from monitor.config.secrets import declared
 from monitor.domain.names import name_problem
-from monitor.errors import UsageError
+from monitor.errors import BgmonError, UsageError
 
 if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from collections.abc import Callable, Iterator
@@ -60,6 +63,8 @@ class App:
         self.config = config
         self.config_file = config_file
         self.verbose = verbose
+        masking.learn(declared(config))
+        masking.watch(self._teach)
 
     @property
     def project(self) -> str:
@@ -133,8 +138,14 @@ class App:
     def take_config(self, config: Config) -> None:
         """Go on with another configuration of the same project, as a daemon does when bgmon.yml changed."""
         self.config = config
+        masking.learn(declared(config))
         for name in ("specs", "_driver"):
             self.__dict__.pop(name, None)
+
+    def _teach(self) -> None:
+        """Before each text that is masked: it must not fail, and costs two looks at the disk when nothing is new."""
+        with contextlib.suppress(BgmonError):
+            self.secrets.teach(name for service in self.config.services.values() for name in service.secrets)
 
     def routes(self) -> list[ServiceRoute]:
         """What the proxy is to carry now: bgmon.yml, the recorded slots, and what a person decided."""

@@ -9,6 +9,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import DurationType
+from monitor.cli.streams import write_unmasked
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     app = settings.app()
     if environment:
         for name, value in sorted(app.generate_environment().items()):
-            click.echo(f"{name}={_env_quoted(value)}")
+            write_unmasked(f"{name}={_env_quoted(value)}\n".encode())
         return 0
     root = Path(out) if out else app.folder / app.config.generate.out
     folder = app.output_folder(root)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from monitor.domain.containers import Container
-from monitor.domain.probing import Answer, describe, shortfall
+from monitor.domain.probing import Answer, Clean, as_it_is, describe, shortfall
 from monitor.domain.spec import HealthPolicy
 
 # How often it is asked: many services are up in a moment, most within seconds, and nobody wants a log full of probes.
@@ -34,15 +34,20 @@ class Gate:
     reason: str = ""
 
 
-def observe(gate: Gate, container: Container | None, answer: Answer | None, now: float) -> Gate:
-    """The gate after one look at the container and, with a policy by HTTP, one answer of its endpoint."""
+def observe(
+    gate: Gate, container: Container | None, answer: Answer | None, now: float, clean: Clean = as_it_is
+) -> Gate:
+    """The gate after one look at the container and, with a policy by HTTP, one answer of its endpoint.
+
+    `clean` takes secrets out of what is kept of the answer.
+    """
     if gate.verdict != "wait":
         raise ValueError(f"the gate has decided already: {gate.verdict}")
     died = _death(container)
     if died:
         return replace(gate, verdict="fail", reason=died)
     assert container is not None
-    gate = _streak(gate, container, answer, now)
+    gate = _streak(gate, container, answer, now, clean)
     if gate.verdict == "wait" and now - gate.began >= gate.policy.start:
         return replace(gate, verdict="fail", reason=_too_late(gate))
     return gate
@@ -69,7 +74,7 @@ def _death(container: Container | None) -> str:
     return ""
 
 
-def _streak(gate: Gate, container: Container, answer: Answer | None, now: float) -> Gate:
+def _streak(gate: Gate, container: Container, answer: Answer | None, now: float, clean: Clean) -> Gate:
     policy = gate.policy
     if policy.mode == "docker":
         if container.health is None:
@@ -82,9 +87,9 @@ def _streak(gate: Gate, container: Container, answer: Answer | None, now: float)
     if policy.mode == "running":
         return replace(gate, verdict="pass") if now - gate.began >= policy.settle else gate
     assert answer is not None
-    missing = shortfall(policy, answer)
-    line = describe(answer) + (f" ({missing})" if missing and answer.status else "")
-    kind = describe(replace(answer, seconds=0.0))  # how long each took makes no other answer
+    missing = shortfall(policy, answer, clean)
+    line = describe(answer, clean) + (f" ({missing})" if missing and answer.status else "")
+    kind = describe(replace(answer, seconds=0.0), clean)  # how long each took makes no other answer
     answers = gate.answers if kind == gate.last else (*gate.answers, line)[-_KEPT_ANSWERS:]
     streak = 0 if missing else gate.streak + 1
     return replace(

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from monitor import masking
 from monitor.adapters.prometheus import CONTENT_TYPE, Exposition
 from monitor.adapters.web import page
 from monitor.adapters.web.guard import add_headers, guard
@@ -163,7 +164,7 @@ class AiohttpServer:
             snapshot = await self._look()
         except BgmonError as error:
             snapshot = replace(_NOTHING, at=self._now(), project=str(error))
-        html = await asyncio.to_thread(page.render_status, snapshot, self._views())
+        html = masking.known(await asyncio.to_thread(page.render_status, snapshot, self._views()))
         # Times count on in the browser: they alone are no change.
         html = _SPAN.sub(r"\1\2", html)
         stamp = page.iso(snapshot.at)

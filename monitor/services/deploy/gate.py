@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
+from monitor import masking
 from monitor.domain.causes import kill_words
 from monitor.domain.containers import Container
 from monitor.domain.gate import Gate, observe, pause
-from monitor.domain.mask import mask
 from monitor.domain.probing import Answer, resolve
 from monitor.domain.spec import HealthPolicy, ServiceSpec
 from monitor.errors import BgmonError, GateFailed
@@ -32,7 +30,6 @@ def pass_gate(
     *,
     container: str,
     port: int | None,
-    secrets: Mapping[str, str],
 ) -> None:
     """Return when green is healthy.
 
@@ -45,16 +42,15 @@ def pass_gate(
         if parts.cancelled():
             raise GateFailed("interrupted while waiting for green's health")
         state = parts.engine.inspect(container)
-        gate = observe(gate, state, _ask(parts, policy, state, port), parts.clock.monotonic())
         # Health pages like to name the database they cannot reach, password and all.
-        gate = replace(gate, answers=tuple(mask(answer, secrets.values()) for answer in gate.answers))
+        gate = observe(gate, state, _ask(parts, policy, state, port), parts.clock.monotonic(), masking.clean)
         if gate.answers[-1:] != shown[-1:]:
             shown = gate.answers
             parts.tell("gate", spec.name, f"health: {gate.answers[-1]}", answer=gate.answers[-1])
         if gate.verdict == "wait":
             parts.clock.sleep(pause(gate, parts.clock.monotonic()))
     if gate.verdict == "fail":
-        raise _failure(parts, spec, gate, container, secrets)
+        raise _failure(parts, spec, gate, container)
 
 
 def _ask(parts: Parts, policy: HealthPolicy, state: Container | None, port: int | None) -> Answer | None:
@@ -65,23 +61,23 @@ def _ask(parts: Parts, policy: HealthPolicy, state: Container | None, port: int 
     return parts.prober.probe(LOOPBACK, port, policy)
 
 
-def _failure(parts: Parts, spec: ServiceSpec, gate: Gate, container: str, secrets: Mapping[str, str]) -> GateFailed:
+def _failure(parts: Parts, spec: ServiceSpec, gate: Gate, container: str) -> GateFailed:
     lines = [f"green did not get healthy: {gate.reason}"]
     if gate.answers:
         lines += ["  last answers:", *(f"  | {answer}" for answer in gate.answers)]
-    tail = log_tail(parts, container, secrets)
+    tail = log_tail(parts, container)
     if tail:
         lines += ["  its last log lines:", *(f"  | {line}" for line in tail)]
     return GateFailed("\n".join(lines), hint=_hint(parts, spec, gate, container))
 
 
-def log_tail(parts: Parts, container: str, secrets: Mapping[str, str]) -> list[str]:
+def log_tail(parts: Parts, container: str) -> list[str]:
     """The last lines a container wrote, secrets masked; empty when they cannot be had."""
     try:
         lines = list(parts.engine.logs(container, tail=_LOG_LINES))
     except BgmonError:
         return []
-    return [mask(line.decode(errors="replace"), secrets.values())[:_LONGEST_LINE] for line in lines]
+    return [masking.shown(line.decode(errors="replace"), _LONGEST_LINE) for line in lines]
 
 
 def _hint(parts: Parts, spec: ServiceSpec, gate: Gate, container: str) -> str:

@@ -21,6 +21,7 @@ from monitor.domain.names import (
     services_network_name,
 )
 from monitor.domain.records import Release
+from monitor.domain.sealing import environment
 from monitor.domain.spec import ServiceSpec
 from monitor.ports.engine import Engine
 
@@ -85,7 +86,7 @@ def container_spec(project: str, green: Green, spec: ServiceSpec, secrets: Mappi
         name=container_name(project, green.service, green.color),
         image=green.pinned,
         labels=labels,
-        env={**spec.env, **secrets},
+        env=environment(spec, secrets),
         publish=publish,
         command=spec.command,
         memory=spec.limits.memory,

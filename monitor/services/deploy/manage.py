@@ -109,8 +109,8 @@ def _serve(parts: Parts, active: Release) -> None:
     """Wait for the active release's health, and give it its traffic."""
     spec = spec_from_json(active.spec)
     policy = policy_for(parts, spec, active.image_id)
-    secrets = release_secrets(parts, active, spec)
-    pass_gate(parts, spec, policy, container=active.container, port=active.port, secrets=secrets)
+    release_secrets(parts, active, spec)  # so that they are masked
+    pass_gate(parts, spec, policy, container=active.container, port=active.port)
     board = Switchboard(parts, spec)
     board.stage(active.color, active.port, active.version)
     board.switch(active.color)

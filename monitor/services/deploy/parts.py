@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from monitor import masking
 from monitor.domain.records import DeployRecord
 from monitor.domain.routes import ServiceRoute
 from monitor.domain.spec import ServiceSpec
@@ -74,4 +75,5 @@ class Parts:
     cancelled: Callable[[], bool] = lambda: False
 
     def tell(self, event: str, service: str, text: str, **data: Any) -> None:
-        self.emit(Event(event, service, self.clock.now(), text, data))
+        shown = masking.document({"text": text, "data": data})
+        self.emit(Event(event, service, self.clock.now(), shown["text"], shown["data"]))

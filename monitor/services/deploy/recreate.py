@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from monitor import masking
 from monitor.config.compile import spec_from_json
 from monitor.domain.bake import lost_container
 from monitor.domain.records import DeployRecord, Release
+from monitor.domain.sealing import needed
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import EngineError, UsageError
 from monitor.services.deploy.gate import log_tail
@@ -67,7 +69,7 @@ def recreate(parts: Parts, service: str) -> Release:
     state = parts.engine.inspect(container)
     if state is None or not state.running:
         reason = f"the new container {lost_container(state, 0).removeprefix('its container ')}"
-        tail = "\n".join(f"  | {line}" for line in log_tail(parts, container, secrets))
+        tail = "\n".join(f"  | {line}" for line in log_tail(parts, container))
         parts.engine.remove(container)
         parts.store.finish(record.id, "failed", at=parts.clock.now(), reason=reason)
         raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
@@ -101,4 +103,6 @@ def settle_recreate(parts: Parts, record: DeployRecord, green: Green) -> str:
 def release_secrets(parts: Parts, release: Release, spec: ServiceSpec) -> Mapping[str, str]:
     """What the release was deployed with, else what is set now. Raises UsageError naming what is missing."""
     kept = parts.secrets.kept(release.deploy)
-    return kept if kept is not None else parts.secrets.resolve(spec.secrets)
+    found = kept if kept is not None else parts.secrets.resolve(needed(spec))
+    masking.learn(found)
+    return found

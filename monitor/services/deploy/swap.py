@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
+from monitor import masking
 from monitor.config.compile import spec_to_json
 from monitor.domain.bake import lost_container
-from monitor.domain.mask import mask
 from monitor.domain.names import Color, other
 from monitor.domain.records import DeployRecord, Release, Result
+from monitor.domain.sealing import needed
 from monitor.domain.swap import Step, advance
 from monitor.errors import BakeFailed, BgmonError, Conflict, DeployFailed, HookFailed
 from monitor.services.deploy.finish import announce, finish
@@ -80,7 +81,8 @@ class Swap:
         with self._timed("preflight"):
             self._architecture = preflight(parts, self._spec, color, blue).architecture
             given = order.secrets
-            self._secrets = dict(given) if given is not None else parts.secrets.resolve(self._spec.secrets)
+            self._secrets = dict(given) if given is not None else parts.secrets.resolve(needed(self._spec))
+        masking.learn(self._secrets)
         with self._side:
             return self._swap(blue, color)
 
@@ -97,7 +99,7 @@ class Swap:
                 self._proxy_ready = self._side.submit(ready_proxy, parts)
             green = self._pull(color)
             green, container = self._start(green, secrets)
-            self._prove(green, container, blue, secrets)
+            self._prove(green, container, blue)
         except BaseException as error:
             self._failed(error, green, blue)
             raise
@@ -197,7 +199,7 @@ class Swap:
         self._rehearsed.result()
         return waited
 
-    def _prove(self, green: Green, container: str, blue: Release | None, secrets: Mapping[str, str]) -> None:
+    def _prove(self, green: Green, container: str, blue: Release | None) -> None:
         """Gate, smoke hook, canary, switch, bake.
 
         All that can be done beforehand is: once the gate is passed, the switch follows within milliseconds.
@@ -218,7 +220,7 @@ class Swap:
             port=green.port,
             before=board.counters(green.color),
         )
-        gate = functools.partial(pass_gate, parts, spec, policy, container=container, port=green.port, secrets=secrets)
+        gate = functools.partial(pass_gate, parts, spec, policy, container=container, port=green.port)
         self._note("gate", {})
         with self._timed("gate"):
             gate()
@@ -288,7 +290,7 @@ class Swap:
     def _failed(self, error: BaseException, green: Green | None, blue: Release | None) -> None:
         """Undo, record and tell. What cannot be undone now stays in the journal, for the next command."""
         parts, service = self._parts, self._spec.name
-        reason = str(error) or type(error).__name__
+        reason = masking.clean(str(error) or type(error).__name__)
         switched = self._switched or self._last in ("canary", "switch", "bake")
         self._timings["total"] = parts.clock.monotonic() - self._began
         try:
@@ -341,7 +343,7 @@ class Swap:
         return True
 
     def _masked(self, text: str) -> str:
-        return mask(text, self._secrets.values())
+        return masking.clean(text)
 
     def _note(self, step: Step, data: Mapping[str, object]) -> None:
         advance(self._last, step)

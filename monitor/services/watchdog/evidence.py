@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from monitor import masking
 from monitor.domain.causes import span
-from monitor.domain.mask import mask
 from monitor.domain.records import DeployRecord, Release
 from monitor.errors import BgmonError
 from monitor.ports.deploys import DeployStore, Secrets
@@ -16,19 +18,23 @@ def log_tail(engine: Engine, secrets: Secrets, release: Release, container: str,
     """The last log lines, secrets masked; empty when they cannot be had."""
     try:
         raw = list(engine.logs(container, tail=lines))
-        known = secrets.kept(release.deploy) or {}
+        masking.learn(secrets.kept(release.deploy) or {})
     except BgmonError:
         return ""  # evidence is welcome, and nothing waits for it
-    text = "\n".join(line.decode(errors="replace")[:MAX_LINE] for line in raw[-lines:])
-    return mask(text, known.values())
+    return _text(line.decode(errors="replace") for line in raw[-lines:])
 
 
 def processes(engine: Engine, container: str) -> str:
     """`docker top`, secrets masked; empty when it cannot be had."""
     try:
-        return mask("\n".join(line[:MAX_LINE] for line in engine.top(container)))
+        return _text(engine.top(container))
     except BgmonError:
         return ""
+
+
+def _text(lines: Iterable[str]) -> str:
+    """Masked as a whole, since a secret may take several lines; then each line cut."""
+    return "\n".join(line[:MAX_LINE] for line in masking.clean("\n".join(lines)).split("\n"))
 
 
 def origin(store: DeployStore, release: Release, now: float) -> str:

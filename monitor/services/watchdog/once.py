@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from monitor import masking
 from monitor.domain.probing import describe, shortfall
 from monitor.domain.tally import Tally, count
 from monitor.domain.watch import Watch
@@ -67,8 +68,8 @@ class Round:
         tally = Tally(life=target.life)
         while tally.verdict is None or (not tally.verdict.ok and clock.now() < started + policy.start):
             answer = await prober.probe(target.url, policy)
-            missing = shortfall(policy, answer)
-            detail = f"{missing} ({describe(answer)})" if missing and answer.status else missing
+            missing = shortfall(policy, answer, masking.clean)
+            detail = f"{missing} ({describe(answer, masking.clean)})" if missing and answer.status else missing
             tally = count(tally, detail, policy, clock.now())
             if tally.verdict is None or not tally.verdict.ok:
                 await asyncio.sleep(policy.interval)

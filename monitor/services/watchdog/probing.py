@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from monitor import masking
 from monitor.domain.probing import Answer, describe, shortfall
 from monitor.domain.status import HealthBucket
 from monitor.domain.tally import Tally, count, phase
@@ -164,7 +165,7 @@ class Probing:
         finally:
             self._flying[service] -= 1
         self.made += 1
-        missing = shortfall(target.policy, answer)
+        missing = shortfall(target.policy, answer, masking.clean)
         if missing and (ended - began > target.policy.timeout + _LATE or self._stalled >= began):
             return  # it is this process that was late
         await self._count(service, target, answer, missing)
@@ -179,7 +180,7 @@ class Probing:
         if self._offline and not missing:
             self._offline = ""
             self._on_offline("")
-        detail = f"{missing} ({describe(answer)})" if missing and answer.status else missing
+        detail = f"{missing} ({describe(answer, masking.clean)})" if missing and answer.status else missing
         after = count(tally, detail, target.policy, now)
         fell = after.verdict is not tally.verdict and after.verdict is not None and not after.verdict.ok
         if fell and await self._our_own_fault():
