@@ -21,7 +21,9 @@ from monitor.cli.streams import write_unmasked
 @click.option("--raw", is_flag=True, help="Pass its output on as it is: secrets are not masked.")
 @json_option
 @pass_settings
-def command(settings: Settings, service: str, argv: tuple[str, ...], user: str | None, raw: bool, as_json: bool) -> int:
+def command(  # noqa: PLR0917 - click passes them by name
+    settings: Settings, service: str, argv: tuple[str, ...], user: str | None, raw: bool, as_json: bool
+) -> int:
     """Run a command inside a service's running container; the exit code is the command's own.
 
     Options of bgmon go before SERVICE. Secrets in the output are masked; --raw leaves it as it is, as a dump needs it.

@@ -89,7 +89,7 @@ def parse_name(value: object) -> str:
         raise ValueError(f"{value!r} is no name: quote it")
     problem = name_problem(value)
     if problem:
-        raise ValueError(f"{value[:80]!r} {problem}")
+        raise ValueError(f"{value!r} {problem}")
     return value
 
 

@@ -13,6 +13,7 @@ from monitor.domain.secretnames import looks_secret
 from monitor.errors import Problem
 
 _TELLING: Final = 6  # so many characters of a value in a row are more of it than a message may hold
+_LONGEST: Final = 400  # of a message; whoever wrote a value of a page knows it
 _ENV_DEPTH: Final = 4  # services.NAME.env.VARIABLE
 
 
@@ -76,7 +77,13 @@ class Substitution:
         telling = [name for name, value in here.items() if _holds_part(message, value)]
         if telling:  # cut, or written in another way
             message = f"is not valid; the value comes from {', '.join(f'${{{name}}}' for name in telling)}"
-        return Problem(problem.file, problem.line, problem.key, message)
+        return Problem(problem.file, problem.line, problem.key, _short(message))
+
+
+def _short(message: str) -> str:
+    if len(message) <= _LONGEST:
+        return message
+    return f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
 
 
 def _without(message: str, name: str, value: str) -> str:
