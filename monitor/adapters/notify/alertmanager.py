@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from monitor import masking
 from monitor.adapters.http.outgoing import headers, tls
-from monitor.domain.alertbook import Alert
+from monitor.domain.alerting.open_alerts import Alert
 from monitor.errors import NotifyError
 
 PUSH_EVERY: Final = 30.0

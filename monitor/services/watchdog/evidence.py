@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from monitor import masking
-from monitor.domain.causes import span
-from monitor.domain.records import DeployRecord, Release
+from monitor.domain.deploy.records import DeployRecord, Release
+from monitor.domain.health.causes import span
 from monitor.errors import BgmonError
 from monitor.ports.deploys import DeployStore, Secrets
 from monitor.ports.engine import Engine
