@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.prometheus import Exposition, HistoryCollector
-from monitor.adapters.prometheus_api import PrometheusApi
-from monitor.adapters.prometheus_requests import RequestCollector
+from monitor.adapters.prometheus.api import PrometheusApi
+from monitor.adapters.prometheus.exposition import Exposition, HistoryCollector
+from monitor.adapters.prometheus.requests import RequestCollector
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
 from monitor.config.boards import load_boards
 from monitor.domain import names
-from monitor.domain.boards import Panel, Query
-from monitor.domain.logcounts import Counts
-from monitor.domain.logrules import LogRule
-from monitor.domain.records import DeployRecord
+from monitor.domain.boards.board import Panel, Query
+from monitor.domain.deploy.records import DeployRecord
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.rules import LogRule
 from monitor.render.grafana.board import ready_boards
 from monitor.services.logmetrics.poller import SourceState
 from tests.support.boards import shop_site

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 
 from monitor.adapters.counting import CountingCollector
 from monitor.adapters.firstzero import LONGEST_HOLD, MOST_SCRAPERS, FirstZeros
-from monitor.adapters.prometheus import Exposition
+from monitor.adapters.prometheus.exposition import Exposition
 from monitor.errors import StateError
 
 
