@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from monitor.config.loader import find_file, load_file
 from monitor.domain.names import name_problem
-from monitor.errors import UsageError
+from monitor.errors import Problem, UsageError
 
 if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from collections.abc import Callable, Iterator
@@ -276,9 +276,19 @@ class App:
 
     def generate_sources(self) -> Sources:
         """The catalogues and templates that files are generated from. Raises ConfigError for a wrong one."""
+        from monitor.config.catalogue import raise_for  # noqa: PLC0415
+        from monitor.config.findings import refused  # noqa: PLC0415
         from monitor.config.sources import load_sources  # noqa: PLC0415
 
-        return load_sources(self.config.generate, self.folder)
+        sources = load_sources(self.config.generate, self.folder)
+        raise_for(refused(self.config, sources.rules, self.config_file))
+        return sources
+
+    def generate_notes(self) -> list[Problem]:
+        """What the generated files cannot do as bgmon.yml has it, such as a channel that others do not know."""
+        from monitor.config.findings import noted  # noqa: PLC0415
+
+        return noted(self.site, self.config_file)
 
     def generate_inputs(self, sources: Sources) -> str:
         """A hash of everything that generated files depend on, bgmon's own code included."""

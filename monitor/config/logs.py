@@ -33,7 +33,7 @@ class ServiceLogs(Model):
     ignore: tuple[str, ...] | None = None
     """Paths of requests to leave out; the service's health path by default."""
     buckets: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Upper bounds of the histogram in seconds, rising; empty takes the default ones and the SLO's threshold."""
+    """Upper bounds of the histogram in seconds, rising; empty takes the default ones. The SLO's threshold is always one."""
 
     @model_validator(mode="after")
     def _fits(self) -> ServiceLogs:
@@ -71,7 +71,7 @@ class ServiceLogs(Model):
             duration = duration if duration in groups else None
             path = path if path in groups else None
         ignore = self.ignore if self.ignore is not None else (health_path,) if health_path else ()
-        buckets = self.buckets or with_threshold(LogRule().buckets, slo_threshold)
+        buckets = with_threshold(self.buckets or LogRule().buckets, slo_threshold)
         return LogRule(
             format=format_,
             status=self.status or status,

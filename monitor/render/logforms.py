@@ -13,7 +13,7 @@ from typing import Final
 
 from monitor.domain import names
 from monitor.domain.logs.logql import Selector, coded, quote, re2_literal, timed
-from monitor.domain.logs.rules import PER_SECOND, LogRule
+from monitor.domain.logs.rules import PER_SECOND, LogRule, json_path
 from monitor.render.site import Site
 
 # `requests` gives each line a `code`; `unparsed` keeps lines that are no request; `durations` unwraps; `per_second`
@@ -79,6 +79,11 @@ def _plain(rule: LogRule) -> tuple[str, str] | None:
     parser = _PARSERS.get(rule.format)
     fields = {"code": rule.status, "took": rule.duration or "", "asked": (rule.path or "") if rule.ignore else ""}
     fields = {label: field for label, field in fields.items() if field}
+    if parser == "json":
+        paths = {label: _json_expression(field) for label, field in fields.items()}
+        if not all(paths.values()):
+            return None
+        fields = {label: path for label, path in paths.items() if path}
     if parser is None or (parser == "logfmt" and not all(_KEY.match(field) for field in fields.values())):
         return None
 
@@ -90,3 +95,20 @@ def _plain(rule: LogRule) -> tuple[str, str] | None:
     unwrap = "duration_seconds(took)" if rule.unit == "duration" else "took"
     code = f"{parsed('code', 'asked')}{ignored}"
     return code, f'{parsed("took", "asked")}{ignored} | took!="" | unwrap {unwrap} | __error__=""'
+
+
+def _json_expression(field: str) -> str | None:
+    """A field as Loki's `json` takes it: names with other characters in brackets; None where even those do not help.
+
+    >>> _json_expression("response.status"), _json_expression("status-code"), _json_expression("http.@duration")
+    ('response.status', '["status-code"]', 'http["@duration"]')
+    """
+    text = ""
+    for name in json_path(field):
+        if _KEY.match(name):
+            text += f".{name}" if text else name
+        elif name.isprintable() and not {'"', "\\", "`"} & set(name):
+            text += f'["{name}"]'
+        else:
+            return None
+    return text
