@@ -24,7 +24,7 @@ def command(settings: Settings, keep: int | None, force: bool, dry_run: bool, as
       bgmon prune --dry-run
       bgmon prune --keep 2
     """
-    from monitor.services.deploy.prune import prune_project  # noqa: PLC0415
+    from monitor.services.deploy.prune import prune_project
 
     app = settings.app()
     gone = prune_project(app.deps(lambda _event: None), keep=keep, dry_run=dry_run, force=force)

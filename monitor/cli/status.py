@@ -42,7 +42,7 @@ def command(settings: Settings, watch: bool, as_json: bool) -> int:
 
 
 def _show(app: App, *, as_json: bool) -> int:
-    from monitor.services.deploy.status import rows  # noqa: PLC0415
+    from monitor.services.deploy.status import rows
 
     services, orphans = rows(app.engine, app.store, app.project, app.specs)
     if as_json:
