@@ -21,7 +21,9 @@ from monitor.adapters.fakes.alerts import FakeAlerts
 from monitor.adapters.fakes.engine import FakeEngine
 from monitor.adapters.http.prober import AiohttpProber
 from monitor.adapters.locks import FileLocks
+from monitor.adapters.own import RecordedContainers
 from monitor.adapters.secrets import FileSecrets
+from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
@@ -107,6 +109,7 @@ def run() -> None:
         watch = WatchParts(
             project="bench",
             engine=engine,
+            own=RecordedContainers(lambda: engine, SqliteContainers(database), "bench", folder / "proxy"),
             store=store,
             memory=SqliteWatchStore(database),
             locks=FileLocks(folder / "locks"),

@@ -21,7 +21,9 @@ from monitor.adapters.docker.engine import DockerEngine
 from monitor.adapters.fakes.alerts import FakeAlerts
 from monitor.adapters.http.prober import AiohttpProber
 from monitor.adapters.locks import FileLocks
+from monitor.adapters.own import RecordedContainers
 from monitor.adapters.secrets import FileSecrets
+from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
@@ -77,6 +79,7 @@ class Watched:
         self.url = url
         self.engine = DockerEngine(url, timeout=10.0)
         self.database = Database(folder / "state.db")
+        self.own = RecordedContainers(lambda: self.engine, SqliteContainers(self.database), project, folder / "proxy")
         self.store = SqliteDeployStore(self.database)
         self.memory = SqliteWatchStore(self.database)
         self.totals = SqliteTotals(self.database)
@@ -167,6 +170,7 @@ class Watched:
         watch = WatchParts(
             project=self.project,
             engine=self.engine,
+            own=self.own,
             store=self.store,
             memory=self.memory,
             locks=self.locks,

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
-from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, Color, other
+from monitor.domain.names import Color, other
 from monitor.domain.records import Release
 from monitor.errors import BgmonError, ProxyError, ProxyUnreachable, UsageError
 from monitor.ports.deploys import DeployStore
 from monitor.services.deploy.gate import pass_gate, policy_for
-from monitor.services.deploy.green import discard, find
+from monitor.services.deploy.green import discard
+from monitor.services.deploy.own import name_lookalikes, running_release
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.recover import recover_service
 from monitor.services.deploy.recreate import recreate, release_secrets
@@ -24,11 +25,12 @@ from monitor.services.deploy.switchboard import Switchboard, persist
 
 @contextmanager
 def changing(parts: Parts, service: str, purpose: str, wait: float) -> Iterator[None]:
-    """The service's lock, with cut-off deploys settled."""
+    """The service's lock, with cut-off deploys settled; what only looks like the service is named."""
     with parts.locks.acquire(service, wait=wait, purpose=purpose):
         for line in recover_service(parts, service):
             parts.tell("recovered", service, line)
         yield
+        name_lookalikes(parts, service)
 
 
 def deployed(store: DeployStore, service: str) -> Release:
@@ -47,7 +49,7 @@ def restart(parts: Parts, service: str, *, wait: float = 0.0) -> None:
     """
     with changing(parts, service, "restart", wait):
         active = deployed(parts.store, service)
-        container = find(parts.engine, parts.project, active.deploy)
+        container = running_release(parts.engine, active)
         parts.store.set_flags(service, replace(parts.store.flags(service), stopped_by="", stopped_at=None))
         if container is None:
             recreate(parts, service)
@@ -66,7 +68,7 @@ def stop(parts: Parts, service: str, *, wait: float = 0.0) -> None:
         # First of all, so that the daemon does not take the stop for a death; taken back when nothing was stopped.
         parts.store.set_flags(service, replace(flags, stopped_by=parts.who, stopped_at=parts.clock.now()))
         try:
-            container = find(parts.engine, parts.project, active.deploy)
+            container = running_release(parts.engine, active)
             board = Switchboard(parts, spec)
             with _proxy_may_be_away(parts, service):
                 board.rest()
@@ -87,7 +89,7 @@ def start(parts: Parts, service: str, *, wait: float = 0.0) -> None:
         active = deployed(parts.store, service)
         flags = parts.store.flags(service)
         parts.store.set_flags(service, replace(flags, stopped_by="", stopped_at=None))
-        container = find(parts.engine, parts.project, active.deploy)
+        container = running_release(parts.engine, active)
         if container is None:
             recreate(parts, service)
         elif not container.running:
@@ -143,8 +145,9 @@ def remove(parts: Parts, service: str, *, wait: float = 0.0) -> None:
                 for color in colors:
                     board.close(color)
         stop_time = spec_from_json(active.spec).deploy.stop if active is not None else 0.0
-        for container in parts.engine.containers({LABEL_PROJECT: parts.project, LABEL_SERVICE: service}):
-            discard(parts.engine, container.id, stop=stop_time)
+        ours = [made.id for made in parts.own.made(service=service)]
+        for container in dict.fromkeys([*([active.container] if active is not None else []), *ours]):
+            discard(parts.engine, parts.own, container, stop=stop_time)
         for release in parts.store.releases(service, limit=10_000):
             parts.secrets.drop(release.deploy)
         parts.store.forget(service)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.domain.containers import EngineInfo
-from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, Color, container_name
+from monitor.domain.containers import Container, EngineInfo
+from monitor.domain.names import Color, container_name
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import Conflict, EngineError, HookFailed, ProxyUnreachable
+from monitor.services.deploy.green import discard
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import persist
 
@@ -46,25 +47,31 @@ def _free_name(parts: Parts, service: str, color: Color, active: Release | None)
     holder = parts.engine.inspect(name)
     if holder is None:
         return
-    ours = holder.labels.get(LABEL_PROJECT) == parts.project and holder.labels.get(LABEL_SERVICE) == service
-    if not ours:
-        raise Conflict(
-            f"a container named {name} exists that bgmon did not start",
-            hint=f"rename it (docker rename {name} ...) or remove it",
-        )
     if active is not None and holder.id == active.container:
         raise Conflict(
             f"the running {service} was renamed to {name}, the name its successor needs",
             hint=f"docker rename {name} {container_name(parts.project, service, active.color)}",
         )
-    if holder.running:
-        raise Conflict(
-            f"{name} runs ({holder.version}), but the state used here does not know it",
-            hint="is it the right state folder, and the right user? (state.dir, BGMON_STATE_DIR). "
-            f"If the state is lost for good: docker rm -f {name}",
-        )
-    parts.engine.remove(holder.id)
+    must_be_ours(parts, service, holder)
+    discard(parts.engine, parts.own, holder.id, stop=0)
     parts.tell("warning", service, f"removed the leftover container {name}")
+
+
+def must_be_ours(parts: Parts, service: str, holder: Container) -> None:
+    """Raises Conflict, which says what to do, when bgmon did not make what holds a name that it needs."""
+    if parts.own.knows(holder.id) is not None:
+        return
+    if holder.project != parts.project or holder.service != service:
+        raise Conflict(
+            f"a container named {holder.name} exists that bgmon did not start",
+            hint=f"rename it (docker rename {holder.name} ...) or remove it",
+        )
+    raise Conflict(
+        f"{holder.name} exists ({holder.version or 'no version'}, {holder.state}), but the state used here does not "
+        "know it",
+        hint="is it the right state folder, and the right user? (state.dir, BGMON_STATE_DIR). "
+        f"If the state is lost for good, or it is a copy: bgmon prune --id {holder.id[:12]}",
+    )
 
 
 def ready_proxy(parts: Parts) -> None:

@@ -6,7 +6,8 @@ from monitor.config.compile import spec_from_json
 from monitor.domain.records import DeployRecord, JournalEntry, Release
 from monitor.domain.swap import recovery
 from monitor.services.deploy.finish import finish
-from monitor.services.deploy.green import Green, find, introduce, let_restart
+from monitor.services.deploy.green import Green, introduce, let_restart
+from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
@@ -31,7 +32,7 @@ def _recover(parts: Parts, record: DeployRecord) -> str:
         return settle_recreate(parts, record, green)
     spec = spec_from_json(green.spec)
     blue = parts.store.active(record.service)
-    container = find(parts.engine, parts.project, green.deploy)
+    container = of_deploy(parts, green)
     decision = recovery(
         journal,
         blue_can_serve=_can_serve(parts, blue),

@@ -10,13 +10,16 @@ from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
 from monitor.domain.bake import lost_container
+from monitor.domain.names import container_name
 from monitor.domain.records import DeployRecord, Release
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import EngineError, UsageError
 from monitor.services.deploy.gate import log_tail
-from monitor.services.deploy.green import Green, answer_to_name, discard, find, introduce, let_restart, make
+from monitor.services.deploy.green import Green, answer_to_name, discard, introduce, let_restart, make
 from monitor.services.deploy.images import fetch
+from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.preflight import must_be_ours
 from monitor.services.deploy.switchboard import Switchboard
 
 
@@ -52,23 +55,27 @@ def recreate(parts: Parts, service: str) -> Release:
         image_id=active.image_id,
         port=active.port,
         spec=active.spec,
+        recorded=True,
     )
     if parts.engine.image(active.digest) is None:  # pruned by hand; the old container stays until it is here again
         fetch(parts, service, active.digest, "auto")
-    old = parts.engine.inspect(active.container) or find(parts.engine, parts.project, active.deploy)
+    old = parts.engine.inspect(active.container) or of_deploy(parts, green)
+    holder = parts.engine.inspect(container_name(parts.project, service, active.color))
+    if holder is not None and holder.id != active.container:
+        must_be_ours(parts, service, holder)
     parts.store.begin(record)
     parts.store.note(record.id, "create", green.note(), started)
     if old is not None:
-        discard(parts.engine, old.id, stop=spec.deploy.stop)
+        discard(parts.engine, parts.own, old.id, stop=spec.deploy.stop)
     if green.port is not None and not parts.host.port_free(green.port):
         green = replace(green, port=Switchboard(parts, spec).reserve(green.color, green.version))
         parts.store.note(record.id, "create", green.note(), parts.clock.now())
-    container = make(parts.engine, parts.project, green, spec, secrets)
+    container = make(parts, green, spec, secrets)
     state = parts.engine.inspect(container)
     if state is None or not state.running:
         reason = f"the new container {lost_container(state, 0).removeprefix('its container ')}"
         tail = "\n".join(f"  | {line}" for line in log_tail(parts, container, secrets))
-        parts.engine.remove(container)
+        parts.own.remove(container)
         parts.store.finish(record.id, "failed", at=parts.clock.now(), reason=reason)
         raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
     settle_recreate(parts, record, green)
@@ -79,10 +86,10 @@ def settle_recreate(parts: Parts, record: DeployRecord, green: Green) -> str:
     """Take the new container into service, or clear away what a cut-off attempt left."""
     what = f"recreation of {record.version}"
     active = parts.store.active(record.service)
-    container = find(parts.engine, parts.project, green.deploy)
+    container = of_deploy(parts, green)
     if active is None or container is None or not container.running:
         if container is not None:
-            parts.engine.remove(container.id)
+            parts.own.remove(container.id)
         parts.store.finish(record.id, "aborted", at=parts.clock.now(), reason="cut off")
         return f"{what}, cut off: cleared away"
     spec = spec_from_json(active.spec)

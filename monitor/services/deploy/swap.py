@@ -155,6 +155,7 @@ class Swap:
             image_id=image.id,
             port=None,
             spec=spec_to_json(self._spec),
+            recorded=True,
         )
 
     def _start(self, green: Green, secrets: Mapping[str, str]) -> tuple[Green, str]:
@@ -169,12 +170,13 @@ class Swap:
                 self._note("create", green.note())
                 self._rehearsed = self._side.submit(self._rehearse, green.color)
                 try:
-                    container = make(parts.engine, parts.project, green, self._spec, secrets)
+                    container = make(parts, green, self._spec, secrets)
                 except Conflict:
                     if port is None or parts.host.port_free(port) or attempt == _PORT_TRIES - 1:
                         raise
                     parts.tell("warning", green.service, f"port {port} was taken by somebody else; trying another")
-                    parts.engine.remove(f"{parts.project}-{green.service}-{green.color}")
+                    for made in parts.own.made(deploy=green.deploy):
+                        parts.own.remove(made.id)
                     avoid |= {port}
                 else:
                     break

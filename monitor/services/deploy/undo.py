@@ -6,7 +6,8 @@ from monitor.domain.names import other
 from monitor.domain.records import Release
 from monitor.domain.spec import ServiceSpec
 from monitor.errors import ProxyError, ProxyUnreachable
-from monitor.services.deploy.green import RESTART_POLICY, Green, discard, find
+from monitor.services.deploy.green import RESTART_POLICY, Green, discard
+from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.switchboard import Switchboard, board_of
 
@@ -32,9 +33,11 @@ def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | N
     board = Switchboard(parts, spec)
     if switched:
         _back(parts, board_of(parts, spec, blue), spec, green, blue)
-    container = find(parts.engine, parts.project, green.deploy)
+    container = of_deploy(parts, green)
     if container is not None:
-        discard(parts.engine, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
+        discard(
+            parts.engine, parts.own, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0)
+        )
     try:
         board.close(green.color)
         if switched:
