@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def active_container(app: App, service: str) -> Container:
     """The container of the active release, by its recorded id. Raises UsageError, NotFound."""
-    from monitor.services.deploy.manage import deployed  # noqa: PLC0415
+    from monitor.services.deploy.lifecycle import deployed  # noqa: PLC0415
     from monitor.services.deploy.own import lookalikes, running_release  # noqa: PLC0415
 
     release = deployed(app.store, require(app, service))

@@ -34,11 +34,11 @@ def command(  # noqa: PLR0917 - click passes them by name
     """
     from monitor.services.deploy.prune import prune_chosen, prune_project  # noqa: PLC0415
 
-    parts = settings.app().parts(lambda _event: None)
+    deps = settings.app().deps(lambda _event: None)
     if ids:
-        gone = prune_chosen(parts, ids, dry_run=dry_run)
+        gone = prune_chosen(deps, ids, dry_run=dry_run)
     else:
-        gone = prune_project(parts, keep=keep, dry_run=dry_run, force=force)
+        gone = prune_project(deps, keep=keep, dry_run=dry_run, force=force)
     if as_json:
         emit_json({"dry_run": dry_run, **gone})
         return

@@ -146,7 +146,7 @@ DIES = """
 import os, signal, sys
 from monitor.bootstrap import build
 from monitor.services.deploy.deployer import deploy
-from monitor.services.deploy.parts import Order
+from monitor.services.deploy.deps import DeployRequest
 
 app = build(None)
 create = app.engine.create
@@ -156,7 +156,7 @@ def die_after(spec):
     os.kill(os.getpid(), signal.SIGKILL)
 
 app.engine.create = die_after
-deploy(app.parts(lambda _: None), Order(spec=app.specs["core"], image=sys.argv[1], version="v2"))
+deploy(app.deps(lambda _: None), DeployRequest(spec=app.specs["core"], image=sys.argv[1], version="v2"))
 """
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitor.domain.containers import Container
+from monitor.domain.deploy.records import Release
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, container_name
-from monitor.domain.records import Release
 from monitor.errors import UsageError
 from monitor.ports.deploys import DeployStore
 from monitor.ports.engine import Engine
 from monitor.ports.own import OwnContainers
-from monitor.services.deploy.green import Green
-from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.candidate import Candidate
+from monitor.services.deploy.deps import DeployDeps
 
 LEFT_ALONE = "it carries {service}'s labels, but is not the container that bgmon made: left alone"
 
@@ -56,22 +56,22 @@ def running_release(engine: Engine, release: Release) -> Container | None:
     return engine.inspect(release.container)
 
 
-def of_deploy(parts: Parts, green: Green) -> Container | None:
+def of_deploy(deps: DeployDeps, green: Candidate) -> Container | None:
     """The container that a deploy made. Deploys of before 0002_containers.sql recorded no id until they ended."""
-    for made in parts.own.made(deploy=green.deploy):
-        found = parts.engine.inspect(made.id)
+    for made in deps.own.made(deploy=green.deploy):
+        found = deps.engine.inspect(made.id)
         if found is not None:
             return found
     if green.recorded:
         return None
-    found = parts.engine.inspect(container_name(parts.project, green.service, green.color))
+    found = deps.engine.inspect(container_name(deps.project, green.service, green.color))
     return found if found is not None and found.deploy == green.deploy else None
 
 
-def name_lookalikes(parts: Parts, service: str) -> None:
+def name_lookalikes(deps: DeployDeps, service: str) -> None:
     """Say which containers were not meant, so that nobody takes them for the service."""
-    for container in lookalikes(parts.engine, parts.own, parts.project, service):
-        parts.tell("warning", service, f"{container.name} ({container.id[:12]}): {LEFT_ALONE.format(service=service)}")
+    for container in lookalikes(deps.engine, deps.own, deps.project, service):
+        deps.tell("warning", service, f"{container.name} ({container.id[:12]}): {LEFT_ALONE.format(service=service)}")
 
 
 def lookalikes(engine: Engine, own: OwnContainers, project: str, service: str) -> list[Container]:
@@ -80,9 +80,9 @@ def lookalikes(engine: Engine, own: OwnContainers, project: str, service: str) -
     return [container for container in found if own.knows(container.id) is None]
 
 
-def chosen(parts: Parts, wanted: Iterable[str]) -> list[Container]:
+def chosen(deps: DeployDeps, wanted: Iterable[str]) -> list[Container]:
     """What a person named by id or name, among lookalikes and orphans. Raises UsageError when one is none of them."""
-    around = look_around(parts.engine, parts.own, parts.store, parts.project)
+    around = look_around(deps.engine, deps.own, deps.store, deps.project)
     return [_chosen([*around.lookalikes, *around.orphans], one) for one in wanted]
 
 

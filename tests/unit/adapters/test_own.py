@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.fakes.engine import FakeEngine
 from monitor.adapters.own import RecordedContainers
 from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.domain.containers import ContainerSpec
 from monitor.domain.own import Made
 from monitor.errors import Conflict, EngineUnreachable
+from monitor.testing.engine import FakeEngine
 
 FOLDER = Path("/state/shop/proxy")
 CORE = ContainerSpec("shop-core-blue", "core", labels={"bgmon.project": "shop"})
