@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.ports.annotations import Annotations
     from monitor.ports.logs import LogSource
     from monitor.ports.notify import AlertSink, Channel
+    from monitor.ports.own import OwnContainers
     from monitor.ports.proxy import Proxy
     from monitor.ports.requests import RequestStats
     from monitor.ports.series import SeriesSource
@@ -111,6 +112,16 @@ class App:
         from monitor.adapters.state.deploys import SqliteDeployStore
 
         return SqliteDeployStore(self.database)
+
+    @cached_property
+    def own(self) -> OwnContainers:
+        """Which containers are ours: every command asks it."""
+        from monitor.adapters.own import RecordedContainers
+        from monitor.adapters.state.containers import SqliteContainers
+
+        return RecordedContainers(
+            lambda: self.engine, SqliteContainers(self.database), self.project, self.state_dir / "proxy"
+        )
 
     @cached_property
     def proxy(self) -> Proxy:

@@ -66,6 +66,7 @@ def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> Watc
     return WatchDeps(
         project=app.project,
         engine=DockerEngine(timeout=ENGINE_SECONDS),  # an engine that hangs must not hold the reconciler for a minute
+        own=app.own,
         store=app.store,
         memory=app.watch_store,
         locks=app.locks,
