@@ -42,11 +42,11 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon logs core --since 10m -t
       bgmon logs core --test '{"status": 200, "duration": 0.012, "path": "/"}'
     """
-    import time  # noqa: PLC0415
+    import time
 
     app = settings.app()
     if line is not None:
-        from monitor.cli.logtest import show_reading  # noqa: PLC0415
+        from monitor.cli.logtest import show_reading
 
         show_reading(app, service, line, as_json=as_json)
         return

@@ -8,12 +8,14 @@ from typing import Final, Literal
 Color = Literal["blue", "green"]
 COLORS: Final[tuple[Color, Color]] = ("blue", "green")
 
-# Labels on every container bgmon starts. A container without LABEL_PROJECT is a stranger's and is never touched.
+# Labels on every container bgmon starts. They are for people, shippers and filters; whether a container is bgmon's own,
+# its recorded id alone decides (domain/own.py).
 LABEL_PROJECT: Final = "bgmon.project"
 LABEL_SERVICE: Final = "bgmon.service"
 LABEL_COLOR: Final = "bgmon.color"
 LABEL_VERSION: Final = "bgmon.version"
 LABEL_DEPLOY: Final = "bgmon.deploy"
+LABEL_MADE: Final = "bgmon.made"  # a random word; says which container it is while its id is not on record yet
 LABEL_KIND: Final = "bgmon.kind"  # "app" for services, "access" for the proxy, whose output is the access log
 
 KIND_APP: Final = "app"

@@ -27,6 +27,7 @@ from monitor.ports.web import PeersSource
 STATIC: Final = Path(__file__).parent / "static"
 INCIDENTS: Final = 50
 MOST_INCIDENTS: Final = 500
+LONGEST_AGENT: Final = 200  # characters
 FRESH: Final = 1.0
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _LIVE_TIME: Final = re.compile(r'<time datetime="[^"]*" data-live>[^<]*</time>')
@@ -171,9 +172,9 @@ class AiohttpServer:
         return _LIVE_TIME.sub('<time datetime="" data-live></time>', html), stamp
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        del request
+        scraper = f"{request.remote} {request.headers.get('User-Agent', '')[:LONGEST_AGENT]}"
         try:
-            text = await asyncio.to_thread(self._exposition.render)
+            text = await asyncio.to_thread(self._exposition.render, scraper)
         except BgmonError as error:
             return web.Response(status=503, text=f"{error}\n")
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
