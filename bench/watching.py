@@ -21,6 +21,8 @@ from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.secrets import FileSecrets
 from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.prober import HttpProber
+from monitor.adapters.own import RecordedContainers
+from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
@@ -107,6 +109,7 @@ def run() -> None:
         watch = WatchDeps(
             project="bench",
             engine=engine,
+            own=RecordedContainers(lambda: engine, SqliteContainers(database), "bench", folder / "proxy"),
             store=store,
             memory=SqliteWatchStore(database),
             locks=FileLocks(folder / "locks"),

@@ -34,6 +34,7 @@ def make_parts(app: App, emit: Emit, *, cancelled: Callable[[], bool], chat: boo
     return DeployDeps(
         project=app.project,
         engine=app.engine,
+        own=app.own,
         proxy=app.proxy,
         store=app.store,
         locks=app.locks,

@@ -49,7 +49,7 @@ def _tell(event: DeployEvent) -> None:
 
 def settings(config: Config) -> WatchSettings:
     """What the reconciler takes from bgmon.yml."""
-    from monitor.config.compile import service_specs  # noqa: PLC0415
+    from monitor.config.compile import service_specs
 
     return WatchSettings(
         specs=service_specs(config), host_budget=config.watch.host_budget, log_lines=config.watch.log_lines
@@ -60,6 +60,7 @@ def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> Watc
     return WatchDeps(
         project=app.project,
         engine=DockerEngine(timeout=ENGINE_SECONDS),  # an engine that hangs must not hold the reconciler for a minute
+        own=app.own,
         store=app.store,
         memory=app.watch_store,
         locks=app.locks,

@@ -14,7 +14,7 @@ from monitor.domain.health.probing import LOOPBACK, effective_policy, failing
 from monitor.domain.mask import mask
 from monitor.errors import BgmonError
 from monitor.services.deploy.deps import DeployDeps
-from monitor.services.deploy.status import rows
+from monitor.services.deploy.status import picture
 
 _LOW_DISK = 2 * 1024**3
 
@@ -95,18 +95,22 @@ def _deploys(deps: DeployDeps) -> Iterator[Finding]:
 
 
 def _services(deps: DeployDeps, configured: list[str]) -> Iterator[Finding]:
-    found, orphans = rows(deps.engine, deps.store, deps.project, configured)
-    for row in found:
+    found = picture(deps.engine, deps.own, deps.store, deps.project, configured)
+    for row in found.services:
         if row.version is not None and row.state not in ("running", "stopped", "maintenance", "starting"):
             yield Finding(
                 "services", "error", f"{row.name} is {row.state}", f"bgmon logs {row.name}; bgmon start {row.name}"
             )
         if row.version is not None and row.name not in configured:
             yield Finding("services", "warning", f"{row.name} is not in bgmon.yml any more", f"bgmon remove {row.name}")
-    for orphan in orphans:
+    for orphan in found.orphans:
         yield Finding("services", "warning", f"container {orphan.name} belongs to no release", "bgmon prune")
-    running = sum(row.state == "running" for row in found)
-    yield Finding("services", "ok", f"{running} of {len(found)} run")
+    for one in found.lookalikes:
+        text = f"container {one.name} carries {one.service or 'our'} labels, but bgmon did not make it"
+        hint = f"left alone; to remove it: bgmon prune --id {one.id[:12]}"
+        yield Finding("services", "warning", text, hint)
+    running = sum(row.state == "running" for row in found.services)
+    yield Finding("services", "ok", f"{running} of {len(found.services)} run")
 
 
 def _health(deps: DeployDeps) -> Iterator[Finding]:
