@@ -44,7 +44,7 @@ def main() -> None:
     file = Path(sys.argv.pop(1))
     tracemalloc.start(6)
     threading.Thread(target=note, args=(file,), daemon=True).start()
-    from monitor.cli.main import run  # noqa: PLC0415 - traced from the start
+    from monitor.cli.main import run  # traced from the start
 
     run()
 
