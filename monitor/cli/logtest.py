@@ -22,8 +22,8 @@ def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> 
     Raises:
         UsageError: no rule can be told.
     """
-    from monitor.domain.logs.lines import split_lines  # noqa: PLC0415
-    from monitor.services.logmetrics.explain import explain_line  # noqa: PLC0415
+    from monitor.domain.logs.lines import split_lines
+    from monitor.services.logmetrics.explain import explain_line
 
     data = _stdin() if line == "-" else line.encode("utf-8", "surrogateescape")
     told = []

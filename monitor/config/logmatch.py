@@ -37,7 +37,7 @@ def _part(name: str, value: Value | tuple[Value, ...]) -> Match:
         raise ValueError(f"{name}: give a text")
     if name == "contains":
         return Match(contains=value)
-    from monitor.domain.logs.text import compile_re2  # noqa: PLC0415 - re2 is slow to load
+    from monitor.domain.logs.text import compile_re2
 
     try:
         compile_re2(value)

@@ -39,6 +39,6 @@ def clean(line: bytes, *, unquote: bool = False) -> bytes:
 
 @cache
 def _ansi() -> Any:
-    from monitor.domain.logs.text import compile_re2  # noqa: PLC0415 - re2 is slow to load
+    from monitor.domain.logs.text import compile_re2
 
     return compile_re2(_ANSI)

@@ -57,7 +57,7 @@ class LineParser:
             self._fields = _json_fields(shape)
             self._block = _JsonBlocks(self, shape).count
         else:
-            from monitor.domain.logs.text import TextBlocks, text_fields  # noqa: PLC0415 - re2 is slow to load
+            from monitor.domain.logs.text import TextBlocks, text_fields  # re2 is slow to load
 
             self._fields = text_fields(shape)
             self._block = TextBlocks(self).count
@@ -227,7 +227,7 @@ def line_test(condition: Condition) -> Callable[[bytes], str]:
         if part.contains:
             tests.append((partial(_holds_text, part.contains.encode()), part.words()))
         elif part.pattern:
-            from monitor.domain.logs.text import compile_re2  # noqa: PLC0415 - re2 is slow to load
+            from monitor.domain.logs.text import compile_re2
 
             tests.append((compile_re2(part.pattern).search, part.words()))
     if not tests:
