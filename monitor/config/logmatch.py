@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from monitor.config.spelled import as_written
 from monitor.domain.logs.match import Condition, Match
 from monitor.domain.logs.rules import json_path
 
-Value = str | bool | int | float
-ConditionText = str | dict[str, Value | tuple[Value, ...]]
+Value = str | tuple[str, ...]
+ConditionText = Annotated[str | dict[str, Value], BeforeValidator(as_written)]
 
 
-def condition(text: ConditionText) -> Condition:
+def condition(text: str | dict[str, Value]) -> Condition:
     """The condition that is meant.
 
-    >>> condition({"level": ["error", 50], "contains": "db"})[1]
+    >>> condition({"level": ("error", "50"), "contains": "db"})[1]
     Match(contains='db', pattern='', field='', values=())
 
     Raises:
@@ -25,11 +30,11 @@ def condition(text: ConditionText) -> Condition:
     return tuple(_part(name, value) for name, value in text.items())
 
 
-def _part(name: str, value: Value | tuple[Value, ...]) -> Match:
+def _part(name: str, value: Value) -> Match:
     if name not in {"contains", "matches"}:
         if not json_path(name):
             raise ValueError(f"{name!r} names no field")
-        values = tuple(map(_text, value)) if isinstance(value, tuple) else (_text(value),)
+        values = value if isinstance(value, tuple) else (value,)
         if not values:
             raise ValueError(f"{name}: give at least one value")
         return Match(field=name, values=values)
@@ -44,9 +49,3 @@ def _part(name: str, value: Value | tuple[Value, ...]) -> Match:
     except ValueError as error:
         raise ValueError(f"matches: it is no RE2 pattern: {error}") from None
     return Match(pattern=value)
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else repr(value)

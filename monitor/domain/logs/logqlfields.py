@@ -74,7 +74,7 @@ def _json_values(value: str, found: str, values: tuple[str, ...]) -> str:
     if numbers:
         same = " ".join(f"(eq {value} {float(each)!r})" for each in numbers)
         text += when(kind_is(value, go.NUMBER), when(f"or {same}", yes))
-    truths = [each for each in values if each in {"true", "false"}]
+    truths = [each.lower() for each in values if each.lower() in {"true", "false"}]
     if truths:
         same = " ".join(f"(eq {value} {each})" for each in truths)
         text += when(kind_is(value, go.BOOL), when(f"or {same}", yes))

@@ -54,7 +54,7 @@ def holds(values: tuple[str, ...], found: object) -> bool:
     if found is None or found == "":
         return "" in values
     if isinstance(found, bool):
-        return ANY in values or ("true" if found else "false") in values
+        return any(value == ANY or value.lower() == str(found).lower() for value in values)
     if isinstance(found, int | float):
         return any(value == ANY or (_NUMBER.match(value) and float(value) == found) for value in values)
     if isinstance(found, str):

@@ -78,7 +78,7 @@ def test_which_lines_are_requests() -> None:
         ("{source: app, format: '$remote_addr'}", "it needs $status"),
         ("{source: app, only: {}}", "needs a field"),
         ("{source: app, only: {matches: '('}}", "no RE2"),
-        ("{source: app, only: {contains: 5}}", "give a text"),
+        ("{source: app, only: {contains: [a]}}", "give a text"),
         ("{source: app, format: nginx, only: {level: info}}", "use contains or matches"),
         ("{source: app, format: regex, regex: '(?P<status>.)', only: {x: y}}", "no group (?P<x>...)"),
         ("{source: app, buckets: [1, 0.5]}", "rise"),
