@@ -117,7 +117,7 @@ def hangs(watched: Watched, image: str) -> list[float]:
         began = time.time()
         watched.wait_state(name, "unhealthy", timeout=30)
         assert watched.daemon is not None
-        found.append(watched.daemon.supervisor.watches[name].since - began)
+        found.append(watched.daemon.reconciler.watches[name].since - began)
     return found
 
 

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from bench.common import percentile, table, write_result
-from monitor.domain.logcounts import Counts
-from monitor.domain.logparse import AccessParser, LineParser
-from monitor.domain.logrules import LogRule
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.parse import AccessParser, LineParser
+from monitor.domain.logs.rules import LogRule
 
 LINES = 300_000
 ROUNDS = 3
@@ -196,8 +196,8 @@ def through_the_engine(folder: Path) -> dict[str, float]:
     """Lines a second of wall time: a container's log through the engine's API, and the same lines from a file."""
     import docker  # noqa: PLC0415
 
-    from monitor.adapters.docker_logs.source import DockerLogSource  # noqa: PLC0415
-    from monitor.adapters.docker_logs.transport import EngineHttp  # noqa: PLC0415
+    from monitor.adapters.docker.log_source.source import DockerLogSource  # noqa: PLC0415
+    from monitor.adapters.docker.log_source.transport import EngineHttp  # noqa: PLC0415
     from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE  # noqa: PLC0415
     from tools import engine, images  # noqa: PLC0415
 
@@ -245,13 +245,13 @@ def thousand_services(folder: Path) -> dict[str, float]:
     from prometheus_client import generate_latest  # noqa: PLC0415
     from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415
 
-    from monitor.adapters.fakes.clock import FakeClock  # noqa: PLC0415
     from monitor.adapters.loki.client import LokiClient, LokiOptions  # noqa: PLC0415
     from monitor.adapters.loki.source import LokiPolicy, LokiSource  # noqa: PLC0415
-    from monitor.adapters.prometheus_requests import RequestCollector  # noqa: PLC0415
+    from monitor.adapters.prometheus.requests import RequestCollector  # noqa: PLC0415
     from monitor.adapters.state.db import Database  # noqa: PLC0415
     from monitor.adapters.state.logs import SqliteLogStore  # noqa: PLC0415
     from monitor.services.logmetrics.poller import LogPoller  # noqa: PLC0415
+    from monitor.testing.clock import FakeClock  # noqa: PLC0415
     from tests.support.lokiserver import Answer, Asked, LokiServer  # noqa: PLC0415
 
     buckets = (*RULES["json"].buckets, 20.0, 30.0)  # 13 and +Inf

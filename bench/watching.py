@@ -15,25 +15,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from monitor.adapters.chores import ScheduledChores
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.fakes.alerts import FakeAlerts
-from monitor.adapters.fakes.engine import FakeEngine
+from monitor.adapters.host.clock import SystemClock
+from monitor.adapters.host.locks import FileLocks
+from monitor.adapters.host.scheduler import ScheduledChores
+from monitor.adapters.host.secrets import FileSecrets
+from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.prober import AiohttpProber
-from monitor.adapters.locks import FileLocks
-from monitor.adapters.secrets import FileSecrets
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
 from monitor.adapters.state.watch import SqliteWatchStore
-from monitor.adapters.systemd import Systemd
 from monitor.config.compile import service_spec, spec_to_json
 from monitor.config.service import ServiceSection
 from monitor.domain.containers import ContainerSpec
-from monitor.domain.records import DeployRecord, Release
+from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.services.watchdog.daemon import Daemon
-from monitor.services.watchdog.daemonparts import DaemonParts
-from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.daemon_deps import DaemonDeps
+from monitor.services.watchdog.deps import WatchDeps, WatchSettings
+from monitor.testing.alerts import FakeAlerts
+from monitor.testing.engine import FakeEngine
 
 IMAGE = "example/core:v1"
 SETTLE = 12.0
@@ -80,7 +80,7 @@ async def measure(daemon: Daemon, seconds: float) -> dict[str, float]:
         "rss_mb": round(_rss() / 1e6, 1),
         "probes_per_second": round((probing.made - made) / took, 1),
         "late": probing.late - late,
-        "healthy": sum(watch.state == "healthy" for watch in daemon.supervisor.watches.values()),
+        "healthy": sum(watch.state == "healthy" for watch in daemon.reconciler.watches.values()),
     }
     daemon.stop()
     await running
@@ -104,7 +104,7 @@ def run() -> None:
         store = SqliteDeployStore(database)
         record(engine, store, ports, interval)
         alerts = FakeAlerts()
-        watch = WatchParts(
+        watch = WatchDeps(
             project="bench",
             engine=engine,
             store=store,
@@ -121,7 +121,7 @@ def run() -> None:
             return ""
 
         settings = WatchSettings()
-        parts = DaemonParts(
+        deps = DaemonDeps(
             watch=watch,
             settings=settings,
             events=engine,
@@ -133,7 +133,7 @@ def run() -> None:
             reload=lambda: settings,
             stamp=lambda: None,
         )
-        print(json.dumps(asyncio.run(measure(Daemon(parts), seconds))))
+        print(json.dumps(asyncio.run(measure(Daemon(deps), seconds))))
         database.close()
 
 

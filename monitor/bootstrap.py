@@ -19,35 +19,35 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from collections.abc import Callable, Iterator
 
     from monitor.adapters.docker.engine import DockerEngine
-    from monitor.adapters.grafana_http import GrafanaApi
-    from monitor.adapters.locks import FileLocks
+    from monitor.adapters.grafana.client import GrafanaApi
+    from monitor.adapters.host.locks import FileLocks
+    from monitor.adapters.host.outfolder import DiskFolder
+    from monitor.adapters.host.secrets import FileSecrets
     from monitor.adapters.notify.messages import Messages
-    from monitor.adapters.outfolder import DiskFolder
-    from monitor.adapters.secrets import FileSecrets
     from monitor.adapters.state.alerts import SqliteAlertStore
     from monitor.adapters.state.db import Database
     from monitor.adapters.state.deploys import SqliteDeployStore
     from monitor.adapters.state.totals import SqliteTotals
     from monitor.adapters.state.watch import SqliteWatchStore
     from monitor.config.schema import Config
-    from monitor.domain.alertbook import AlertPolicy
-    from monitor.domain.boards import Catalogue as BoardCatalogue
-    from monitor.domain.logrules import LogRule
-    from monitor.domain.routes import ServiceRoute
-    from monitor.domain.spec import ServiceSpec
+    from monitor.domain.alerting.open_alerts import AlertPolicy
+    from monitor.domain.boards.board import Catalogue as BoardCatalogue
+    from monitor.domain.deploy.spec import ServiceSpec
+    from monitor.domain.logs.rules import LogRule
+    from monitor.domain.proxy.routes import ServiceRoute
     from monitor.ports.annotations import Annotations
     from monitor.ports.logs import LogSource
     from monitor.ports.notify import AlertSink, Channel
     from monitor.ports.proxy import Proxy
     from monitor.ports.requests import RequestStats
     from monitor.ports.series import SeriesSource
-    from monitor.render.everything import Rendered, Sources
+    from monitor.render.render_all import GeneratedFiles, Sources
     from monitor.render.site import Site
     from monitor.services.alerting.runner import Alerting
-    from monitor.services.deploy.parts import Emit, Parts
+    from monitor.services.deploy.deps import DeployDeps, Emit
     from monitor.services.logmetrics.poller import LogPoller
     from monitor.services.watchdog.daemon import Daemon
-    from monitor.services.watchdog.once import Round
+    from monitor.services.watchdog.one_shot import OneShot
     from monitor.services.watchdog.view import StatusView
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class App:
 
     def routes(self) -> list[ServiceRoute]:
         """What the proxy is to carry now: bgmon.yml, the recorded slots, and what a person decided."""
-        from monitor.domain.routes import service_routes  # noqa: PLC0415
+        from monitor.domain.proxy.routes import service_routes  # noqa: PLC0415
 
         flags = {name: self.store.flags(name) for name in self.specs}
         specs = [self._routed_as(spec) for spec in self.specs.values()]
@@ -162,13 +162,13 @@ class App:
 
     @cached_property
     def locks(self) -> FileLocks:
-        from monitor.adapters.locks import FileLocks  # noqa: PLC0415
+        from monitor.adapters.host.locks import FileLocks  # noqa: PLC0415
 
         return FileLocks(self.state_dir / "locks")
 
     @cached_property
     def secrets(self) -> FileSecrets:
-        from monitor.adapters.secrets import FileSecrets  # noqa: PLC0415
+        from monitor.adapters.host.secrets import FileSecrets  # noqa: PLC0415
 
         return FileSecrets(self.folder / ".bgmon" / "secrets", self.state_dir / "secrets", os.environ)
 
@@ -193,13 +193,13 @@ class App:
     @cached_property
     def alerting(self) -> Alerting:
         """Alerts: start it, fire into `alerting.manager`, stop it."""
-        from monitor.adapters.clock import SystemClock  # noqa: PLC0415
-        from monitor.adapters.state.steadfast import SteadfastAlertStore  # noqa: PLC0415
+        from monitor.adapters.host.clock import SystemClock  # noqa: PLC0415
+        from monitor.adapters.state.resilient_alerts import ResilientAlertStore  # noqa: PLC0415
         from monitor.services.alerting.runner import Alerting  # noqa: PLC0415
 
         section = self.config.notify
         return Alerting(
-            SteadfastAlertStore(self.alert_store),
+            ResilientAlertStore(self.alert_store),
             self._channels(),
             self._sink(),
             self._alert_policy(),
@@ -226,7 +226,7 @@ class App:
         return make_sink(self.config.notify, project=self.project, host=self.host)
 
     def _alert_policy(self) -> AlertPolicy:
-        from monitor.domain.alertbook import AlertPolicy  # noqa: PLC0415
+        from monitor.domain.alerting.open_alerts import AlertPolicy  # noqa: PLC0415
 
         needs = {name: service.depends_on for name, service in self.config.services.items()}
         return AlertPolicy(group=self.config.notify.group, repeat=self.config.notify.repeat, needs=needs)
@@ -249,7 +249,7 @@ class App:
 
         return make_daemon(self)
 
-    def watch_round(self) -> Round:
+    def watch_round(self) -> OneShot:
         from monitor.bootstrap_watch import make_round  # noqa: PLC0415
 
         return make_round(self)
@@ -286,9 +286,9 @@ class App:
 
         return inputs_digest(self.site, sources)
 
-    def rendered(self, sources: Sources | None = None) -> Rendered:
+    def rendered(self, sources: Sources | None = None) -> GeneratedFiles:
         """All generated files. Raises ConfigError for a wrong catalogue, GenerateError for a wrong template."""
-        from monitor.render.everything import render_all  # noqa: PLC0415
+        from monitor.render.render_all import render_all  # noqa: PLC0415
 
         return render_all(self.site, sources or self.generate_sources())
 
@@ -310,8 +310,8 @@ class App:
         self, prometheus: str | None, *, scrape: float = 15.0
     ) -> Iterator[Callable[[str], SeriesSource | None]]:
         """Who answers a board's queries outside of Grafana: that Prometheus, and samples for everything else."""
-        from monitor.adapters.prometheus_api import PrometheusApi  # noqa: PLC0415
-        from monitor.adapters.sample_series import SampleSeries  # noqa: PLC0415
+        from monitor.adapters.prometheus.api import PrometheusApi  # noqa: PLC0415
+        from monitor.adapters.prometheus.sample_series import SampleSeries  # noqa: PLC0415
 
         sample = SampleSeries(sorted(self.config.services), self.site.host.name)
         real = PrometheusApi(prometheus, scrape=scrape) if prometheus else None
@@ -334,14 +334,14 @@ class App:
         return token.get_secret_value() if token else None
 
     def grafana(self, url: str | None, token: str) -> GrafanaApi:
-        from monitor.adapters.grafana_http import GrafanaApi  # noqa: PLC0415
+        from monitor.adapters.grafana.client import GrafanaApi  # noqa: PLC0415
 
         return GrafanaApi(url or self.config.generate.grafana.url, token)
 
     @cached_property
     def annotations(self) -> Annotations:
         """Who is told of deploys: Loki when logs come from it, Grafana when there is a token for it."""
-        from monitor.adapters.annotate import HttpAnnotations  # noqa: PLC0415
+        from monitor.adapters.grafana.annotations import HttpAnnotations  # noqa: PLC0415
         from monitor.bootstrap_logs import loki_options  # noqa: PLC0415
 
         logs, grafana = self.config.logs, self.config.generate.grafana
@@ -359,7 +359,7 @@ class App:
         return environment(self.config.notify, self.channel_texts)
 
     def output_folder(self, root: Path) -> DiskFolder:
-        from monitor.adapters.outfolder import DiskFolder  # noqa: PLC0415
+        from monitor.adapters.host.outfolder import DiskFolder  # noqa: PLC0415
 
         return DiskFolder(root)
 
@@ -389,7 +389,7 @@ class App:
 
         return LogRequestStats(lambda: self.log_source, self.log_rules)
 
-    def parts(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False, chat: bool = True) -> Parts:
+    def deps(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False, chat: bool = True) -> DeployDeps:
         """Everything that deploys are made of; `emit` is told what happens, and with `chat` people are."""
         from monitor.bootstrap_deploy import make_parts  # noqa: PLC0415
 

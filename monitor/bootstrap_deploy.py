@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.hooks import HookFolder
-from monitor.adapters.host import LocalHost
-from monitor.adapters.locks import who
-from monitor.adapters.probe import HttpProber
-from monitor.domain.deploynews import news
-from monitor.domain.records import DeployRecord
+from monitor.adapters.host.clock import SystemClock
+from monitor.adapters.host.facts import LocalHost
+from monitor.adapters.host.hooks import HookFolder
+from monitor.adapters.host.locks import who
+from monitor.adapters.http.probe import HttpProber
+from monitor.domain.deploy.news import news
+from monitor.domain.deploy.records import DeployRecord
 from monitor.errors import BgmonError
-from monitor.services.deploy.parts import Emit, Event, Parts
+from monitor.services.deploy.deps import DeployDeps, DeployEvent, Emit
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CHAT_SECONDS = 5.0
 
 
-def make_parts(app: App, emit: Emit, *, cancelled: Callable[[], bool], chat: bool) -> Parts:
+def make_parts(app: App, emit: Emit, *, cancelled: Callable[[], bool], chat: bool) -> DeployDeps:
     """Everything that deploys are made of.
 
     Args:
@@ -31,7 +31,7 @@ def make_parts(app: App, emit: Emit, *, cancelled: Callable[[], bool], chat: boo
         cancelled: says whether somebody wants it to end.
         chat: whether people are told of each deploy; the daemon tells its own.
     """
-    return Parts(
+    return DeployDeps(
         project=app.project,
         engine=app.engine,
         proxy=app.proxy,
@@ -63,7 +63,7 @@ def _announcer(app: App, emit: Emit, *, chat: bool) -> Callable[[DeployRecord], 
         if chat and (notify.urls or notify.alertmanager):
             problems += _tell(app, record)
         for problem in problems:
-            emit(Event("warning", record.service, time.time(), problem))
+            emit(DeployEvent("warning", record.service, time.time(), problem))
 
     return announce
 

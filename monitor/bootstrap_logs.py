@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from monitor.bootstrap import App
     from monitor.config.logs import LogsSection
     from monitor.config.schema import Config
-    from monitor.domain.logrules import LogRule
-    from monitor.domain.requests import RequestWindow
+    from monitor.domain.logs.requests import RequestWindow
+    from monitor.domain.logs.rules import LogRule
     from monitor.ports.logs import LogSource
     from monitor.services.logmetrics.poller import LogPoller
 
@@ -59,7 +59,7 @@ def make_source(app: App, *, follow: bool) -> LogSource:
     """
     section = app.config.logs
     if section.source == "loki":
-        from monitor.adapters.clock import SystemClock  # noqa: PLC0415
+        from monitor.adapters.host.clock import SystemClock  # noqa: PLC0415
         from monitor.adapters.loki.client import LokiClient  # noqa: PLC0415
         from monitor.adapters.loki.source import LokiPolicy, LokiSource  # noqa: PLC0415
 
@@ -75,8 +75,8 @@ def make_source(app: App, *, follow: bool) -> LogSource:
             labels=section.labels,
         )
         return LokiSource(LokiClient(loki_options(section), SystemClock()), app.log_rules, policy)
-    from monitor.adapters.docker_logs.source import DockerLogSource  # noqa: PLC0415
-    from monitor.adapters.docker_logs.transport import EngineHttp  # noqa: PLC0415
+    from monitor.adapters.docker.log_source.source import DockerLogSource  # noqa: PLC0415
+    from monitor.adapters.docker.log_source.transport import EngineHttp  # noqa: PLC0415
 
     access_file = app.state_dir / "proxy" / "access.log" if app.config.proxy.run == "process" else None
     return DockerLogSource(
@@ -120,7 +120,7 @@ class LogWatch:
         return self._current().window(services, start, end)
 
     def collector(self) -> Collector:
-        from monitor.adapters.prometheus_requests import RequestCollector  # noqa: PLC0415
+        from monitor.adapters.prometheus.requests import RequestCollector  # noqa: PLC0415
 
         return RequestCollector(lambda: self._current().state(), time.time)
 

@@ -7,28 +7,28 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from monitor.adapters.chores import ScheduledChores
-from monitor.adapters.clock import SystemClock
 from monitor.adapters.docker.engine import DockerEngine
+from monitor.adapters.host.clock import SystemClock
+from monitor.adapters.host.scheduler import ApScheduler
+from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.selfcheck import loopback
 from monitor.adapters.state.db import Database
-from monitor.adapters.systemd import Systemd
 from monitor.bootstrap_logs import LogWatch
-from monitor.bootstrap_web import make_chores, make_peers, make_server
+from monitor.bootstrap_web import make_jobs, make_peers, make_server
 from monitor.config.loader import load_file
-from monitor.domain.conditions import Condition
+from monitor.domain.alerting.conditions import Condition
 from monitor.errors import BgmonError
 from monitor.ports.alerts import Alerts
 from monitor.render.haproxy import CONFIG
 from monitor.services.deploy.deployer import DeployService
-from monitor.services.deploy.parts import Event
+from monitor.services.deploy.deps import DeployEvent
 from monitor.services.watchdog.daemon import Daemon
-from monitor.services.watchdog.daemonparts import DaemonParts
-from monitor.services.watchdog.once import Round
-from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.daemon_deps import DaemonDeps
+from monitor.services.watchdog.degradation import WINDOW as STRAIN_WINDOW
+from monitor.services.watchdog.degradation import degradations
+from monitor.services.watchdog.deps import WatchDeps, WatchSettings
+from monitor.services.watchdog.one_shot import OneShot
 from monitor.services.watchdog.proxywatch import ProxyWatch
-from monitor.services.watchdog.strain import WINDOW as STRAIN_WINDOW
-from monitor.services.watchdog.strain import strains
 from monitor.services.watchdog.view import StatusView
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ ENGINE_SECONDS: Final = 20.0
 STRAIN_EVERY: Final = 30.0
 
 
-def _tell(event: Event) -> None:
+def _tell(event: DeployEvent) -> None:
     log.info("%s: %s", event.service, event.text)
 
 
@@ -54,7 +54,7 @@ def _prober() -> AsyncProber:
 
 
 def settings(config: Config) -> WatchSettings:
-    """What the supervisor takes from bgmon.yml."""
+    """What the reconciler takes from bgmon.yml."""
     from monitor.config.compile import service_specs  # noqa: PLC0415
 
     return WatchSettings(
@@ -62,24 +62,24 @@ def settings(config: Config) -> WatchSettings:
     )
 
 
-def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> WatchParts:
-    return WatchParts(
+def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> WatchDeps:
+    return WatchDeps(
         project=app.project,
-        engine=DockerEngine(timeout=ENGINE_SECONDS),  # an engine that hangs must not hold the supervisor for a minute
+        engine=DockerEngine(timeout=ENGINE_SECONDS),  # an engine that hangs must not hold the reconciler for a minute
         store=app.store,
         memory=app.watch_store,
         locks=app.locks,
         secrets=app.secrets,
-        deployer=DeployService(app.parts(_tell, cancelled=cancelled, chat=False)),
+        deployer=DeployService(app.deps(_tell, cancelled=cancelled, chat=False)),
         alerts=alerts,
         totals=app.totals,
         clock=SystemClock(),
     )
 
 
-def make_round(app: App) -> Round:
+def make_round(app: App) -> OneShot:
     """For `bgmon watch --once`. Alerts are put into the outbox; who calls it has them delivered."""
-    return Round(watch_parts(app, app.alerting.manager, lambda: False), settings(app.config), _prober)
+    return OneShot(watch_parts(app, app.alerting.manager, lambda: False), settings(app.config), _prober)
 
 
 def make_view(app: App, daemon: Daemon | None = None) -> StatusView:
@@ -97,7 +97,7 @@ def make_view(app: App, daemon: Daemon | None = None) -> StatusView:
         now = time.time()
         return max(0, spec.heal.budget - sum(at > now - spec.heal.budget_window for at in watch.restarts))
 
-    watches = app.watch_store.watches if daemon is None else lambda: daemon.supervisor.watches
+    watches = app.watch_store.watches if daemon is None else lambda: daemon.reconciler.watches
     return StatusView(
         app.project,
         app.host,
@@ -109,7 +109,7 @@ def make_view(app: App, daemon: Daemon | None = None) -> StatusView:
         budgets=budget,
         up=(lambda: (True, True))
         if daemon is None
-        else lambda: (daemon.supervisor.engine.lost_at is None, daemon.proxy is None or daemon.proxy.up),
+        else lambda: (daemon.reconciler.engine.lost_at is None, daemon.proxy is None or daemon.proxy.up),
         firing=app.alerting.manager.firing,
     )
 
@@ -126,7 +126,7 @@ def make_daemon(app: App) -> Daemon:
         now = time.time()
         windows = logs.window(list(app.specs), now - STRAIN_WINDOW, now)
         for daemon in made:
-            daemon.supervisor.strains = strains(app.specs, windows)
+            daemon.reconciler.strains = degradations(app.specs, windows)
 
     def reload() -> WatchSettings:
         config = load_file(app.config_file)
@@ -137,14 +137,14 @@ def make_daemon(app: App) -> Daemon:
         return settings(config)
 
     daemon = Daemon(
-        DaemonParts(
+        DaemonDeps(
             watch=watch,
             settings=settings(app.config),
             events=app.engine,
             make_prober=_prober,
             selfcheck=loopback,
             alerting=app.alerting,
-            chores=ScheduledChores(),
+            scheduler=ApScheduler(),
             manager=Systemd(),
             reload=reload,
             stamp=lambda: _stamp(app),
@@ -153,7 +153,7 @@ def make_daemon(app: App) -> Daemon:
                 app, make_view(app, daemon), peers, daemon.problems, [logs.collector()]
             ),
             extra=[
-                *make_chores(app, peers, lambda: [text for daemon in made for text in daemon.problems()]),
+                *make_jobs(app, peers, lambda: [text for daemon in made for text in daemon.problems()]),
                 ("logs", logs.every, logs.poll),
                 ("strains", STRAIN_EVERY, look_for_strain),
             ],
@@ -167,7 +167,7 @@ def make_daemon(app: App) -> Daemon:
     return daemon
 
 
-def _proxy_watch(app: App, watch: WatchParts, stopped: Callable[[], bool]) -> ProxyWatch:
+def _proxy_watch(app: App, watch: WatchDeps, stopped: Callable[[], bool]) -> ProxyWatch:
     return ProxyWatch(
         app.proxy,
         app.routes,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from monitor.adapters.clock import SystemClock
+from monitor.adapters.host.clock import SystemClock
 from monitor.errors import BgmonError
 from monitor.ports.status import StatusSource
 from monitor.ports.web import WebServer
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from monitor.bootstrap import App
     from monitor.services.peers import PeerWatch
 
-Chore = tuple[str, float, Callable[[], None]]
+ScheduledJob = tuple[str, float, Callable[[], None]]
 
 
 def make_peers(app: App) -> PeerWatch:
     """What watches the other hosts; without any, it has nothing to do."""
-    from monitor.adapters.peers_http import HttpPeers  # noqa: PLC0415
+    from monitor.adapters.http.peers import HttpPeers  # noqa: PLC0415
     from monitor.ports.peers import Peer  # noqa: PLC0415
     from monitor.services.peers import PeerWatch  # noqa: PLC0415
 
@@ -34,18 +34,18 @@ def make_peers(app: App) -> PeerWatch:
     return PeerWatch(peers, HttpPeers(), app.alerting.manager, SystemClock())
 
 
-def make_chores(app: App, peers: PeerWatch, problems: Callable[[], Sequence[str]]) -> list[Chore]:
+def make_jobs(app: App, peers: PeerWatch, problems: Callable[[], Sequence[str]]) -> list[ScheduledJob]:
     """(name, seconds, work) for the daemon's scheduler. The heart beats only while there are no `problems`."""
     section = app.config.watch
-    chores: list[Chore] = []
+    jobs: list[ScheduledJob] = []
     if section.peers:
-        chores.append(("peers", section.peer_interval, peers.round))
+        jobs.append(("peers", section.peer_interval, peers.round))
     if section.heartbeat is not None:
-        from monitor.adapters.peers_http import Heartbeat  # noqa: PLC0415
+        from monitor.adapters.http.peers import Heartbeat  # noqa: PLC0415
 
         heartbeat = Heartbeat(section.heartbeat.get_secret_value())
-        chores.append(("heartbeat", section.heartbeat_interval, lambda: None if problems() else heartbeat.beat()))
-    return chores
+        jobs.append(("heartbeat", section.heartbeat_interval, lambda: None if problems() else heartbeat.beat()))
+    return jobs
 
 
 def make_server(
@@ -56,9 +56,9 @@ def make_server(
     extra: Sequence[Collector] = (),
 ) -> WebServer:
     """Metrics, API and status page. `extra` are further collectors, such as that of the request metrics."""
-    from monitor.adapters.containerstats import ContainerCollector  # noqa: PLC0415
-    from monitor.adapters.hostinfo import HostCollector  # noqa: PLC0415
-    from monitor.adapters.prometheus import (  # noqa: PLC0415
+    from monitor.adapters.docker.stats import ContainerCollector  # noqa: PLC0415
+    from monitor.adapters.host.machine import HostCollector  # noqa: PLC0415
+    from monitor.adapters.prometheus.exposition import (  # noqa: PLC0415
         Exposition,
         HistoryCollector,
         PeersCollector,

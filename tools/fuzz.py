@@ -14,9 +14,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from monitor.domain.logcounts import Counts
-from monitor.domain.logparse import AccessParser, LineParser
-from monitor.domain.logrules import LogRule
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.parse import AccessParser, LineParser
+from monitor.domain.logs.rules import LogRule
 from tests.logs.test_same_meaning import compare
 from tests.support.loglines import RULES, lines_for
 from tests.support.miniloki import MiniLoki, build

@@ -10,9 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from monitor.adapters.fakes.status import FakePeers, FakeStatus, sample, sample_peers  # noqa: E402
-from monitor.adapters.prometheus import Exposition  # noqa: E402
+from monitor.adapters.prometheus.exposition import Exposition  # noqa: E402
 from monitor.adapters.web.server import AiohttpServer, WebSettings  # noqa: E402
+from monitor.testing.status import FakePeers, FakeStatus, sample, sample_peers  # noqa: E402
 from tests.support.browser import chromium  # noqa: E402
 
 SHOTS = (

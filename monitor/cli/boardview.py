@@ -9,7 +9,7 @@ from rich.panel import Panel as Box
 from rich.table import Table
 from rich.text import Text
 
-from monitor.domain.drawing import PanelData, Span
+from monitor.domain.boards.drawing import PanelData, TimeRange
 from monitor.render.terminal import lines
 
 _CHART_HEIGHT = 9
@@ -17,7 +17,9 @@ _SMALL = 36
 _TWO_COLUMNS = 96
 
 
-def screen(title: str, note: str, rows: Iterable[tuple[str, Sequence[PanelData]]], span: Span, width: int) -> Group:
+def screen(
+    title: str, note: str, rows: Iterable[tuple[str, Sequence[PanelData]]], span: TimeRange, width: int
+) -> Group:
     parts: list[RenderableType] = [Text.assemble((title, "bold"), "  ", (note, "dim"))]
     for name, panels in rows:
         drawn = [panel for panel in panels if panel.panel.type not in ("logs", "text")]
@@ -34,7 +36,7 @@ def screen(title: str, note: str, rows: Iterable[tuple[str, Sequence[PanelData]]
     return Group(*parts)
 
 
-def _grid(panels: Sequence[PanelData], columns: int, width: int, span: Span) -> list[RenderableType]:
+def _grid(panels: Sequence[PanelData], columns: int, width: int, span: TimeRange) -> list[RenderableType]:
     if not panels:
         return []
     columns = min(columns, len(panels))
@@ -48,7 +50,7 @@ def _grid(panels: Sequence[PanelData], columns: int, width: int, span: Span) -> 
     return [table]
 
 
-def _box(data: PanelData, width: int, span: Span) -> Box:
+def _box(data: PanelData, width: int, span: TimeRange) -> Box:
     text = Text("\n").join(
         Text.assemble(*[(part, style) for part, style in line]) for line in lines(data, width - 4, _CHART_HEIGHT, span)
     )

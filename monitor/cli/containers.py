@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def active_container(app: App, service: str) -> Container:
     """The container of the active release. Raises UsageError, NotFound."""
-    from monitor.services.deploy.green import find  # noqa: PLC0415
-    from monitor.services.deploy.manage import deployed  # noqa: PLC0415
+    from monitor.services.deploy.candidate import find  # noqa: PLC0415
+    from monitor.services.deploy.lifecycle import deployed  # noqa: PLC0415
 
     release = deployed(app.store, require(app, service))
     container = find(app.engine, app.project, release.deploy)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from monitor.bootstrap import App
-    from monitor.domain.boards import Panel
+    from monitor.domain.boards.board import Panel
 
 POINTS = 240
 
@@ -77,7 +77,7 @@ def _drawing(
 ) -> Callable[[int], Group]:
     """A function of the width that asks and draws."""
     from monitor.cli.boardview import screen  # noqa: PLC0415
-    from monitor.domain.drawing import Span  # noqa: PLC0415
+    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
     from monitor.render.grafana.board import ready_boards  # noqa: PLC0415
     from monitor.services.boards import answers  # noqa: PLC0415
 
@@ -100,7 +100,7 @@ def _drawing(
 
     def draw(width: int) -> Group:
         end = time.time()
-        shown = Span(end - span, end)
+        shown = TimeRange(end - span, end)
         rows = []
         for row in ready.rows:
             panels = [place.panel for place in row.panels if _measured(place.panel)]
@@ -117,11 +117,11 @@ def _measured(panel: Panel) -> bool:
 
 def _own(app: App, service: str, seconds: float, width: int) -> Group:
     from monitor.cli.boardview import screen  # noqa: PLC0415
-    from monitor.domain.drawing import Span  # noqa: PLC0415
+    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
     from monitor.services.ownboard import from_log, from_view  # noqa: PLC0415
 
     end = time.time()
-    span = Span(end - seconds, end)
+    span = TimeRange(end - seconds, end)
     views = [view for view in app.status_view().snapshot(end).services if view.name == service]
     rows = [
         ("Now", [panel for view in views for panel in from_view(view, end)]),
@@ -151,7 +151,7 @@ def preview(
       bgmon dashboard preview --out preview
       bgmon dashboard preview --out preview --prometheus http://127.0.0.1:9090 --last 24h
     """
-    from monitor.domain.drawing import Span  # noqa: PLC0415
+    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
     from monitor.render.grafana.board import ready_boards  # noqa: PLC0415
     from monitor.render.preview.page import page  # noqa: PLC0415
     from monitor.services.boards import answers, deploys  # noqa: PLC0415
@@ -160,7 +160,7 @@ def preview(
     with app.series_sources(prometheus, scrape=_seconds(scrape)) as sources:
         end = until or time.time()
         for ready in ready_boards(app.boards, app.site):
-            span = Span(end - _seconds(last or ready.board.range), end)
+            span = TimeRange(end - _seconds(last or ready.board.range), end)
             span = replace(span, marks=deploys(ready.service, sources, span, points=POINTS))
             data = answers(list(ready.panels), sources, span, points=POINTS)
             text = page(

@@ -16,7 +16,7 @@ from monitor.errors import BgmonError, UsageError
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
-    from monitor.services.deploy.parts import Order
+    from monitor.services.deploy.deps import DeployRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class _Asked:
 @click.option("--here", is_flag=True, help="Only on this machine, whatever hosts the service has.")
 @click.option("--undo", is_flag=True, help="When one host fails, roll back those that were done before.")
 @click.option("--resume", is_flag=True, help="Only finish or undo what a killed deploy left.")
-@click.option("--dry-run", is_flag=True, help="Print the plan, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the dry_run, change nothing.")
 @wait_option
 @json_option
 @pass_settings
@@ -64,7 +64,7 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon deploy core --image reg.example.com/shop/core:abc
       bgmon deploy core search --tag abc            two services, side by side
       bgmon deploy core=reg/core:abc search=reg/search:def
-      bgmon deploy core --dry-run                   print the plan
+      bgmon deploy core --dry-run                   print the dry_run
       bgmon deploy --resume                         settle what a killed deploy left
     """
     app = settings.app()
@@ -94,16 +94,16 @@ def command(  # noqa: PLR0917 - click passes them by name
     return code
 
 
-def _job(order: Order) -> Callable[[Any], Any]:
+def _job(order: DeployRequest) -> Callable[[Any], Any]:
     from monitor.services.deploy.deployer import deploy  # noqa: PLC0415
 
-    return lambda parts: deploy(parts, order)
+    return lambda deps: deploy(deps, order)
 
 
 def _back(service: str) -> Callable[[Any], Any]:
     from monitor.services.deploy.deployer import roll_back  # noqa: PLC0415
 
-    return lambda parts: roll_back(parts, service, previous=True)
+    return lambda deps: roll_back(deps, service, previous=True)
 
 
 def _check_usage(asked: list[_Asked], image: str | None, tag: str | None) -> None:
@@ -121,13 +121,13 @@ def _check_usage(asked: list[_Asked], image: str | None, tag: str | None) -> Non
 
 def _order(
     app: App, item: _Asked, *, image: str | None, tag: str | None, pull: str, no_bake: bool, wait: float
-) -> Order:
+) -> DeployRequest:
     from dataclasses import replace  # noqa: PLC0415
     from typing import cast  # noqa: PLC0415
 
     from monitor.domain.names import version_of  # noqa: PLC0415
+    from monitor.services.deploy.deps import DeployRequest, PullPolicy  # noqa: PLC0415
     from monitor.services.deploy.images import repository_of  # noqa: PLC0415
-    from monitor.services.deploy.parts import Order, PullPolicy  # noqa: PLC0415
 
     spec = spec_of(app, item.service)
     reference = item.image or image or spec.image
@@ -138,14 +138,14 @@ def _order(
     if no_bake:
         spec = replace(spec, deploy=replace(spec.deploy, bake=replace(spec.deploy.bake, for_=0.0), canary=()))
     version = version_of(reference)
-    return Order(spec=spec, image=reference, version=version, pull=cast("PullPolicy", pull), wait=wait)
+    return DeployRequest(spec=spec, image=reference, version=version, pull=cast("PullPolicy", pull), wait=wait)
 
 
-def _show_plan(app: App, orders: list[Order], *, as_json: bool) -> int:
+def _show_plan(app: App, orders: list[DeployRequest], *, as_json: bool) -> int:
     from monitor.cli.output import emit_json  # noqa: PLC0415
-    from monitor.services.deploy.plan import plan  # noqa: PLC0415
+    from monitor.services.deploy.dry_run import dry_run  # noqa: PLC0415
 
-    plans = {order.spec.name: plan(app.store, order) for order in orders}
+    plans = {order.spec.name: dry_run(app.store, order) for order in orders}
     if as_json:
         emit_json({"plan": plans})
     else:
@@ -161,7 +161,7 @@ def _resume(app: App, services: tuple[str, ...], *, wait: float, as_json: bool) 
     from monitor.cli.output import emit_json, report_error  # noqa: PLC0415
     from monitor.services.deploy.recover import recover_service  # noqa: PLC0415
 
-    parts = app.parts(lambda _event: None)
+    deps = app.deps(lambda _event: None)
     lines: list[str] = []
     worst = 0
     for service in dict.fromkeys(record.service for record in app.store.unfinished()):
@@ -169,7 +169,7 @@ def _resume(app: App, services: tuple[str, ...], *, wait: float, as_json: bool) 
             continue
         try:
             with app.locks.acquire(service, wait=wait, purpose="recovery"):
-                lines += [f"{service}: {line}" for line in recover_service(parts, service)]
+                lines += [f"{service}: {line}" for line in recover_service(deps, service)]
         except BgmonError as error:
             report_error(error, as_json=False)
             worst = max(worst, error.exit_code)

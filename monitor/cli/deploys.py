@@ -38,12 +38,12 @@ def wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def carry_out(settings: Settings, app: App, jobs: dict[str, Callable[[Any], Any]], *, as_json: bool) -> int:
-    """Run each service's job with the parts it needs; report every failure; the exit code."""
+    """Run each service's job with the deps it needs; report every failure; the exit code."""
     from monitor.cli.progress import reporter  # noqa: PLC0415
 
     with interruptible() as cancelled, reporter(as_json=as_json, verbose=settings.verbose) as emit:
-        parts = app.parts(emit, cancelled=cancelled)
-        results = side_by_side({name: functools.partial(job, parts) for name, job in jobs.items()})
+        deps = app.deps(emit, cancelled=cancelled)
+        results = side_by_side({name: functools.partial(job, deps) for name, job in jobs.items()})
     for name, result in results.items():
         if isinstance(result, BgmonError):
             _report(app, name, result, as_json=as_json, several=len(results) > 1)

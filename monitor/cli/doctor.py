@@ -28,7 +28,7 @@ def command(settings: Settings, as_json: bool) -> int:
     from monitor.services.deploy.doctor import examine  # noqa: PLC0415
 
     app = settings.app()
-    findings = examine(app.parts(lambda _event: None), sorted(app.specs))
+    findings = examine(app.deps(lambda _event: None), sorted(app.specs))
     if as_json:
         emit_json({"findings": [asdict(finding) for finding in findings]})
     else:

@@ -12,18 +12,18 @@ from monitor.errors import BgmonError
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
-    from monitor.services.deploy.parts import Order
+    from monitor.services.deploy.deps import DeployRequest
 
 HERE: Final = "this machine"
 
 
-def split_by_host(app: App, orders: list[Order]) -> tuple[list[Order], dict[str, list[Order]]]:
+def split_by_host(app: App, orders: list[DeployRequest]) -> tuple[list[DeployRequest], dict[str, list[DeployRequest]]]:
     """What is deployed here, and what on which other host."""
     from monitor.domain.hosts import placement  # noqa: PLC0415
 
     hosts = {name: section.ssh for name, section in app.config.hosts.items()}
-    local: list[Order] = []
-    remote: dict[str, list[Order]] = {}
+    local: list[DeployRequest] = []
+    remote: dict[str, list[DeployRequest]] = {}
     for order in orders:
         is_local, others = placement(hosts, order.spec.hosts, names_of_this_host())
         if is_local:
@@ -34,7 +34,13 @@ def split_by_host(app: App, orders: list[Order]) -> tuple[list[Order], dict[str,
 
 
 def deploy_on_hosts(
-    app: App, remote: dict[str, list[Order]], options: list[str], *, before: list[str], undo: bool, as_json: bool
+    app: App,
+    remote: dict[str, list[DeployRequest]],
+    options: list[str],
+    *,
+    before: list[str],
+    undo: bool,
+    as_json: bool,
 ) -> int:
     """Deploy on each host in turn; the first exit code that is not 0.
 
@@ -64,7 +70,7 @@ def deploy_on_hosts(
     return 0
 
 
-def _undo(app: App, hosts: list[str], remote: dict[str, list[Order]], *, as_json: bool) -> None:
+def _undo(app: App, hosts: list[str], remote: dict[str, list[DeployRequest]], *, as_json: bool) -> None:
     for host in hosts:
         for order in remote[host]:
             _say(host, f"rolling {order.spec.name} back", as_json=as_json)
@@ -73,7 +79,7 @@ def _undo(app: App, hosts: list[str], remote: dict[str, list[Order]], *, as_json
                 _say(host, f"{order.spec.name} could not be rolled back: it has the new version", as_json=as_json)
 
 
-def _on(app: App, host: str, argv: list[str], orders: list[Order]) -> int:
+def _on(app: App, host: str, argv: list[str], orders: list[DeployRequest]) -> int:
     from monitor.cli.output import report_error  # noqa: PLC0415
 
     try:

@@ -62,7 +62,7 @@ def push(
       bgmon grafana push --only core,_overview
     """
     from monitor.render.grafana.uid import folder_title, folder_uid  # noqa: PLC0415
-    from monitor.services.push import carry_out, plan  # noqa: PLC0415
+    from monitor.services.push import carry_out, planned_pushes  # noqa: PLC0415
 
     app = settings.app()
     token = os.environ.get(TOKEN) or app.grafana_token
@@ -73,7 +73,7 @@ def push(
     uid = folder_uid(title)
     grafana = app.grafana(url, token)
     try:
-        plans = plan(boards, grafana, folder=uid, force=force)
+        plans = planned_pushes(boards, grafana, folder=uid, force=force)
         if not (dry_run or diff):
             plans = carry_out(plans, grafana, folder=uid, folder_title=title, force=force)
     finally:

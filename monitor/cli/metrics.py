@@ -15,7 +15,7 @@ from monitor.cli.output import emit_json, table
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
-    from monitor.domain.logcounts import Counts
+    from monitor.domain.logs.counts import Counts
 
 _BAR: Final = 40  # columns
 _BLOCKS: Final = " ▏▎▍▌▋▊▉█"
@@ -130,7 +130,7 @@ def _openmetrics(app: App, counts: Mapping[str, Counts]) -> str:
     from prometheus_client.openmetrics.exposition import generate_latest  # noqa: PLC0415
     from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415
 
-    from monitor.adapters.prometheus_requests import FixedCollector  # noqa: PLC0415
+    from monitor.adapters.prometheus.requests import FixedCollector  # noqa: PLC0415
 
     registry = CollectorRegistry()
     registry.register(FixedCollector(counts, app.log_rules))

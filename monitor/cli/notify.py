@@ -78,18 +78,18 @@ def _deadline(app: App) -> float:
 
 
 def _message(app: App) -> Outgoing:
-    from monitor.domain.alertbook import Line, Message  # noqa: PLC0415
-    from monitor.domain.conditions import Condition  # noqa: PLC0415
+    from monitor.domain.alerting.conditions import Condition  # noqa: PLC0415
+    from monitor.domain.alerting.open_alerts import Message, MessageLine  # noqa: PLC0415
     from monitor.ports.notify import Outgoing  # noqa: PLC0415
 
     now = time.time()
     condition = Condition("test", "", "info", f"this is a test: alerts of {app.project} on {app.host} arrive here")
-    return Outgoing(uuid.uuid4().hex, Message(now, (Line("note", condition, now),)))
+    return Outgoing(uuid.uuid4().hex, Message(now, (MessageLine("note", condition, now),)))
 
 
 def _push(app: App, outgoing: Outgoing) -> None:
     from monitor.adapters.notify import make_sink  # noqa: PLC0415
-    from monitor.domain.alertbook import Alert  # noqa: PLC0415
+    from monitor.domain.alerting.open_alerts import Alert  # noqa: PLC0415
 
     sink = make_sink(app.config.notify, project=app.project, host=app.host)
     assert sink is not None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from monitor.services.deploy.parts import Event
+    from monitor.services.deploy.deps import DeployEvent
 
 _MARKS: Final = {
     "deployed": "[bold green]✔[/]",
@@ -33,12 +33,12 @@ _MARKS: Final = {
 
 
 @contextmanager
-def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[Event], None]]:
+def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[DeployEvent], None]]:
     """The function that is told each event; safe to call from several threads."""
     lock = threading.Lock()
     if as_json:
 
-        def emit(event: Event) -> None:
+        def emit(event: DeployEvent) -> None:
             if event.event != "progress" or verbose:
                 with lock, unheard():
                     emit_event(as_document(event))
@@ -47,7 +47,7 @@ def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[Event], None]
         return
     if not sys.stdout.isatty():  # CI's log: neither colors nor bars, and no time to import them
 
-        def say(event: Event) -> None:
+        def say(event: DeployEvent) -> None:
             with lock, unheard():
                 plain(event, verbose)
 
@@ -61,14 +61,14 @@ def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[Event], None]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         human = _Human(console, bars, verbose)
 
-        def show(event: Event) -> None:
+        def show(event: DeployEvent) -> None:
             with lock, unheard():
                 human.show(event)
 
         yield show
 
 
-def plain(event: Event, verbose: int) -> None:
+def plain(event: DeployEvent, verbose: int) -> None:
     """One line an event, as the colored form has them."""
     if event.event == "progress" or (event.event == "gate" and not verbose):
         return
@@ -85,7 +85,7 @@ class _Human:
         self._verbose = verbose
         self._tasks: dict[str, TaskID] = {}
 
-    def show(self, event: Event) -> None:
+    def show(self, event: DeployEvent) -> None:
         from rich.markup import escape  # noqa: PLC0415
 
         if event.event == "progress":
@@ -104,7 +104,7 @@ class _Human:
             self._console.print(escape(str(event.data["output"]).rstrip()), style="dim", soft_wrap=True)
 
 
-def as_document(event: Event) -> dict[str, Any]:
+def as_document(event: DeployEvent) -> dict[str, Any]:
     """An event as `--json` prints it (docs/json.md)."""
     head = {"event": event.event, "service": event.service, "at": round(event.at, 6), "text": event.text}
     return {**head, **event.data}

@@ -27,7 +27,7 @@ def command(settings: Settings, keep: int | None, force: bool, dry_run: bool, as
     from monitor.services.deploy.prune import prune_project  # noqa: PLC0415
 
     app = settings.app()
-    gone = prune_project(app.parts(lambda _event: None), keep=keep, dry_run=dry_run, force=force)
+    gone = prune_project(app.deps(lambda _event: None), keep=keep, dry_run=dry_run, force=force)
     if as_json:
         emit_json({"dry_run": dry_run, **gone})
         return

@@ -11,7 +11,7 @@ from monitor.cli.deploys import carry_out, wait_option
 from monitor.cli.services import require, service_argument, spec_of
 
 if TYPE_CHECKING:
-    from monitor.services.deploy.parts import Parts
+    from monitor.services.deploy.deps import DeployDeps
 
 
 @click.command("rollback")
@@ -59,7 +59,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         return 0
     app.engine.ask_ahead()
 
-    def job(parts: Parts) -> Any:
-        return roll_back(parts, service, to=to, previous=previous, current=current, wait=wait)
+    def job(deps: DeployDeps) -> Any:
+        return roll_back(deps, service, to=to, previous=previous, current=current, wait=wait)
 
     return carry_out(settings, app, {service: job}, as_json=as_json)

@@ -18,7 +18,7 @@ from monitor.errors import BgmonError, UsageError
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
-    from monitor.domain.spec import ServiceSpec
+    from monitor.domain.deploy.spec import ServiceSpec
 
 T = TypeVar("T")
 _MOST_AT_ONCE = 8

@@ -17,7 +17,7 @@ from monitor.errors import UsageError
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
-    from monitor.domain.alertbook import Silence
+    from monitor.domain.alerting.open_alerts import Silence
 
 LONGEST: Final = 30 * 86400.0
 
@@ -63,7 +63,7 @@ def command(
 
 
 def _silence(app: App, pattern: str, duration: str | None, reason: str, now: float) -> Silence:
-    from monitor.adapters.locks import who  # noqa: PLC0415
+    from monitor.adapters.host.locks import who  # noqa: PLC0415
     from monitor.config.base import parse_duration  # noqa: PLC0415
 
     if duration is None:
@@ -80,7 +80,7 @@ def _silence(app: App, pattern: str, duration: str | None, reason: str, now: flo
 
 def _known(app: App, pattern: str) -> None:
     """A silence that covers nothing is a typing error, and would let alerts through. Raises UsageError."""
-    from monitor.domain.conditions import ConditionKind  # noqa: PLC0415
+    from monitor.domain.alerting.conditions import ConditionKind  # noqa: PLC0415
 
     names = [*app.config.services, *(peer.name for peer in app.config.watch.peers), *app.store.services()]
     names += get_args(ConditionKind)

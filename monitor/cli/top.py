@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from monitor.domain.status import HealthBucket, StatusSnapshot
+    from monitor.domain.health.status import HealthBucket, StatusSnapshot
 
 _COLORS = {
     "healthy": "green",
@@ -65,7 +65,7 @@ def _screen(snapshot: StatusSnapshot) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from monitor.domain.causes import span  # noqa: PLC0415
+    from monitor.domain.health.causes import span  # noqa: PLC0415
 
     head = Text(f"{snapshot.project} on {snapshot.host}, {time.strftime('%H:%M:%S', time.localtime(snapshot.at))}")
     services = Table(box=None, pad_edge=False, header_style="bold")

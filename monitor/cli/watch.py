@@ -13,7 +13,7 @@ from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json, table
 
 if TYPE_CHECKING:
-    from monitor.domain.watch import Watch
+    from monitor.domain.health.watch import Watch
 
 _QUIET = ("apscheduler", "asyncio", "aiohttp.access", "urllib3", "docker", "httpx", "httpcore")
 
@@ -50,7 +50,7 @@ def command(settings: Settings, once: bool, verbose: int, as_json: bool) -> int:
 
 
 def _once(watches: dict[str, Watch], *, as_json: bool) -> int:
-    from monitor.domain.watch import DOWN  # noqa: PLC0415
+    from monitor.domain.health.watch import DOWN  # noqa: PLC0415
 
     found = [watch for _, watch in sorted(watches.items())]
     if as_json:

@@ -13,7 +13,7 @@ from pydantic import RootModel
 from monitor.assets import assets
 from monitor.config.catalogue import load_catalogue, raise_for
 from monitor.config.yamlfile import Document, Path, dotted
-from monitor.domain.boards import COLUMNS, Board, Catalogue, Panel, Row
+from monitor.domain.boards.board import COLUMNS, Board, Catalogue, Panel, Row
 from monitor.domain.names import name_problem
 from monitor.errors import Problem
 from monitor.render.grafana.fill import PLACEHOLDERS, unknown_placeholders

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from monitor.config.schema import Config
 from monitor.config.service import ServiceSection
-from monitor.domain.spec import ServiceSpec
+from monitor.domain.deploy.spec import ServiceSpec
 
 _SPEC = TypeAdapter(ServiceSpec)
 _NOT_IN_SPEC = {"logs", "slo"}

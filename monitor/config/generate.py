@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 
 from monitor.config.base import Duration, Model, Name
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
 
 _HTTP: Final = re.compile(r"^https?://[^\s/]+\S*$")
 _TIMES: Final = re.compile(r"^([01]\d|2[0-3]):([0-5]\d)-(([01]\d|2[0-3]):([0-5]\d)|24:00)$")

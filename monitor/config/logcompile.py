@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.config.schema import Config
 from monitor.config.service import ServiceSection
-from monitor.domain.logrules import LogRule
+from monitor.domain.logs.rules import LogRule
 
 
 def log_rule(section: ServiceSection) -> LogRule | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
-from monitor.domain.logrules import LogRule, default_fields, rule_problem
+from monitor.domain.logs.rules import LogRule, default_fields, rule_problem
 from monitor.domain.names import LOKI_LABELS
 
 _SERVICE = "service"
@@ -51,7 +51,7 @@ class ServiceLogs(Model):
     def _groups(self) -> frozenset[str] | None:
         if self.regex is None:
             return None
-        from monitor.domain.logtext import compile_re2, group_numbers  # noqa: PLC0415 - re2 is slow to load
+        from monitor.domain.logs.text import compile_re2, group_numbers  # noqa: PLC0415 - re2 is slow to load
 
         try:
             return frozenset(group_numbers(compile_re2(self.regex)))

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
 
 _URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$")
 

@@ -14,7 +14,7 @@ from monitor.config.base import Duration, Model
 from monitor.config.catalogue import load_catalogue, raise_for
 from monitor.config.yamlfile import Document, dotted
 from monitor.config.yamlfile import Path as KeyPath
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
 from monitor.errors import Problem
 from monitor.render.rules import PLACEHOLDERS, BurnRate, Catalogue, Compare, Rule, unknown_placeholders
 

@@ -11,7 +11,7 @@ from monitor.config.generate import MuteSection
 from monitor.config.logcompile import log_rule
 from monitor.config.schema import Config
 from monitor.config.service import ServiceSection
-from monitor.domain.requests import DEFAULT_BUCKETS
+from monitor.domain.logs.requests import DEFAULT_BUCKETS
 from monitor.render.site import MuteTiming, Objective, Site, SiteHost, SiteService
 
 THIS_MACHINE: Final = "localhost"

@@ -14,7 +14,7 @@ from monitor.config.catalogue import read_text
 from monitor.config.generate import GenerateSection
 from monitor.config.rules import load_rules
 from monitor.errors import ConfigError, Problem
-from monitor.render.everything import Sources
+from monitor.render.render_all import Sources
 from monitor.render.shippers import TEMPLATES
 from monitor.render.site import Site
 

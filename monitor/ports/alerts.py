@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from monitor.domain.conditions import Condition, ConditionKind
+from monitor.domain.alerting.conditions import Condition, ConditionKind
 
 
 class Alerts(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from monitor.domain.records import DeployRecord
+from monitor.domain.deploy.records import DeployRecord
 
 
 class Annotations(Protocol):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release, Result, ServiceFlags
 from monitor.domain.names import Color
-from monitor.domain.records import DeployRecord, JournalEntry, Release, Result, ServiceFlags
-from monitor.domain.routes import Slot
+from monitor.domain.proxy.routes import Slot
 
 
 class DeployStore(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.domain.logcounts import Counts
+from monitor.domain.logs.counts import Counts
 
 Cursor = Mapping[str, str]
 """How far a source has read, in its own words: opaque to everybody else, and kept with the counts."""

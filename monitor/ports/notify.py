@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from monitor.domain.alertbook import Alert, Book, Message, Silence
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
+from monitor.domain.alerting.open_alerts import Alert, Message, OpenAlerts, Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,18 @@ class Pending:
 class Decided:
     """What a look at the book led to: the book after it, and what each channel is to be told."""
 
-    book: Book
+    book: OpenAlerts
     outgoing: Sequence[tuple[str, Outgoing]] = ()  # channel id, message
 
 
 class AlertStore(Protocol):
     """Every call is one transaction, durable when it returns. Raises StateError."""
 
-    def decide(self, decision: Callable[[Book, Sequence[Silence]], Decided], now: float) -> Decided:
+    def decide(self, decision: Callable[[OpenAlerts, Sequence[Silence]], Decided], now: float) -> Decided:
         """Read the open alerts and the silences, decide, and keep the new book with its messages: all or nothing."""
         ...
 
-    def book(self) -> Book: ...
+    def book(self) -> OpenAlerts: ...
 
     def ended(self, since: float) -> list[tuple[Alert, float]]:
         """Alerts that people were told of and that ended since then, with their ends; newest first."""

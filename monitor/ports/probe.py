@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from monitor.domain.probing import Answer
-from monitor.domain.spec import HealthPolicy
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import ProbeAnswer
 
 
 class Prober(Protocol):
-    def probe(self, address: str, port: int, policy: HealthPolicy, *, timeout: float | None = None) -> Answer:
+    def probe(self, address: str, port: int, policy: HealthPolicy, *, timeout: float | None = None) -> ProbeAnswer:
         """Never raises: whatever goes wrong is an answer. Redirects are not followed, bodies are cut at 64 KiB."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from monitor.domain.names import Color
-from monitor.domain.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotStatus
+from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotStatus
 
 
 class Proxy(Protocol):
@@ -31,7 +31,7 @@ class Proxy(Protocol):
         """Whether it runs with these services and entries, so that `persist` would not have to reload."""
         ...
 
-    def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
+    def validate_config(self, routes: Sequence[ServiceRoute]) -> None:
         """Check what `persist` would write for these routes, and change nothing.
 
         A `persist` of just these has nothing left to check, unless something else is rehearsed or persisted in between.
@@ -39,7 +39,7 @@ class Proxy(Protocol):
         """
         ...
 
-    def persist(self, routes: Sequence[ServiceRoute]) -> bool:
+    def save_config(self, routes: Sequence[ServiceRoute]) -> bool:
         """Write the configuration, checked first, atomically. True when it had to reload."""
         ...
 
@@ -57,7 +57,7 @@ class Proxy(Protocol):
         """All new requests to `to`; the other slot, if it has traffic, drains."""
         ...
 
-    def weigh(self, service: str, weights: Mapping[Color, int]) -> None:
+    def set_weights(self, service: str, weights: Mapping[Color, int]) -> None:
         """Both slots take new requests, by these weights."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from monitor.domain.requests import RequestWindow
+from monitor.domain.logs.requests import RequestWindow
 
 
 class RequestStats(Protocol):

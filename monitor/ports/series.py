@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from monitor.domain.boards import Panel, Query
-from monitor.domain.series import Series
+from monitor.domain.boards.board import Panel, Query
+from monitor.domain.boards.series import Series
 
 
 class SeriesSource(Protocol):

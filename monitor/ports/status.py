@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from monitor.domain.status import IncidentView, StatusSnapshot
+from monitor.domain.health.status import IncidentView, StatusSnapshot
 
 
 class StatusSource(Protocol):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from monitor.domain.conditions import ConditionKind
-from monitor.domain.probing import Answer
-from monitor.domain.spec import HealthPolicy
-from monitor.domain.status import HealthBucket, IncidentView
-from monitor.domain.watch import Watch
+from monitor.domain.alerting.conditions import ConditionKind
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import ProbeAnswer
+from monitor.domain.health.status import HealthBucket, IncidentView
+from monitor.domain.health.watch import Watch
 
 
 class WatchStore(Protocol):
@@ -67,7 +67,7 @@ class WatchStore(Protocol):
 
 
 class AsyncProber(Protocol):
-    async def probe(self, url: str, policy: HealthPolicy) -> Answer:
+    async def probe(self, url: str, policy: HealthPolicy) -> ProbeAnswer:
         """One look, cut off after `policy.timeout` seconds. Never raises: whatever goes wrong is an answer.
 
         Every probe looks the name up anew and opens a connection of its own; redirects are not followed, bodies are
@@ -78,7 +78,7 @@ class AsyncProber(Protocol):
     async def close(self) -> None: ...
 
 
-class Chores(Protocol):
+class Scheduler(Protocol):
     """Periodic work, each in a thread of its own pool; one that is late is done late, not left out."""
 
     def add(self, name: str, every: float, work: Callable[[], None]) -> None: ...

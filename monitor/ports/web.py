@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from monitor.domain.peers import PeerView
+from monitor.domain.alerting.peers import PeerView
 
 
 class PeersSource(Protocol):

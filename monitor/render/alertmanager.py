@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
 from monitor.render.grafana_alerts import (
     SEVERITIES,
     message_template,

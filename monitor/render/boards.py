@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.domain.boards import Catalogue
+from monitor.domain.boards.board import Catalogue
 from monitor.render.grafana.board import BoardLinks, board_json, ready_boards
 from monitor.render.site import Site
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from monitor.render.alertmanager import secret_names
+from monitor.render.servers import BOARDS_IN_GRAFANA
 from monitor.render.site import Site
-from monitor.render.stack import BOARDS_IN_GRAFANA
 from monitor.render.yamltext import yaml_text
 
 # Loki and Promtail: the versions that bgmon's queries and configuration were run against.

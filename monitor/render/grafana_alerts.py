@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from monitor.domain import names
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
 from monitor.render.links import Links
 from monitor.render.rulefiles import labels_of
 from monitor.render.rules import Rule, groups_of, uid

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.domain.names import COLORS, Color
-from monitor.domain.proxysettings import ProxySettings
-from monitor.domain.proxytable import Certificate, binds, certificates, entries, listeners, wildcards
-from monitor.domain.routes import ServiceRoute, Slot
+from monitor.domain.proxy.routes import ServiceRoute, Slot
+from monitor.domain.proxy.settings import ProxySettings
+from monitor.domain.proxy.table import Certificate, binds, certificates, entries, listeners, wildcards
 from monitor.render.haproxytext import config_template, lines, page_template, pair, version_word
 
 CONFIG: Final = "haproxy.cfg"
@@ -50,7 +50,7 @@ _PAGES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedProxy:
     """`files` are texts by name; `structure` changes when a running proxy must reload to be what they say."""
 
     files: Mapping[str, str]
@@ -60,7 +60,7 @@ class Rendered:
 
 def render(
     routes: Sequence[ServiceRoute], settings: ProxySettings, *, maintenance_page: str | None = None, salt: str = ""
-) -> Rendered:
+) -> RenderedProxy:
     """Everything HAProxy reads.
 
     Args:
@@ -76,7 +76,7 @@ def render(
     blank = [replace(route, slots={}, maintenance=False) for route in routes]
     fixed = _files(blank, settings, certs, maintenance_page, structure="")
     digest = hashlib.sha256(json.dumps([sorted(fixed.items()), salt]).encode()).hexdigest()[:32]
-    return Rendered(_files(routes, settings, certs, maintenance_page, structure=digest), certs, digest)
+    return RenderedProxy(_files(routes, settings, certs, maintenance_page, structure=digest), certs, digest)
 
 
 def version_key(service: str, color: Color) -> str:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.domain import names
-from monitor.domain.logql import Selector, coded, quote, re2_literal, timed
-from monitor.domain.logrules import PER_SECOND, LogRule
+from monitor.domain.logs.logql import Selector, coded, quote, re2_literal, timed
+from monitor.domain.logs.rules import PER_SECOND, LogRule
 from monitor.render.site import Site
 
 # `requests` gives each line a `code`; `unparsed` keeps lines that are no request; `durations` unwraps; `per_second`

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from monitor.domain import names
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
 from monitor.render import logforms
 from monitor.render.grafana.fill import number
 from monitor.render.site import Site

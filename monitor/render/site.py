@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from monitor.domain.conditions import Severity
-from monitor.domain.logrules import LogRule
+from monitor.domain.alerting.conditions import Severity
+from monitor.domain.logs.rules import LogRule
 
 Kind = Literal["slack", "discord", "teams", "telegram", "email", "webhook"]
 _BY_PROXY: Final = LogRule()

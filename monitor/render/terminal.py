@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from monitor.domain.boards import PanelType, Tone
-from monitor.domain.drawing import PanelData, Span, tone_of
-from monitor.domain.series import Series
+from monitor.domain.boards.board import PanelType, Tone
+from monitor.domain.boards.drawing import PanelData, TimeRange, tone_of
+from monitor.domain.boards.series import Series
 from monitor.render.grafana.panels import STATE_WORDS, paint_of
 from monitor.render.units import show
 
@@ -36,7 +36,7 @@ _AXIS: Final = 13
 _NAMES: Final = 5
 
 
-def lines(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
+def lines(data: PanelData, width: int, height: int, span: TimeRange) -> list[Line]:
     """At most `height` lines of `width` columns for what has an axis; stats and tables take what they need."""
     if data.problem:
         return [[(data.problem[:width], "dim")]]
@@ -45,7 +45,7 @@ def lines(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
     return _DRAWN[data.panel.type](data, width, height, span)
 
 
-def _chart(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
+def _chart(data: PanelData, width: int, height: int, span: TimeRange) -> list[Line]:
     panel, room = data.panel, max(8, width - _AXIS)
     values = [value for item in data.series for value in item.values]
     low = panel.min if panel.min is not None else min(0.0, *values)
@@ -69,7 +69,7 @@ def _chart(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
     return out + [_legend(data, item, number) for number, item in enumerate(data.series[:_NAMES])]
 
 
-def _dots(item: Series, wide: int, tall: int, span: Span, bounds: tuple[float, float]) -> list[tuple[int, int]]:
+def _dots(item: Series, wide: int, tall: int, span: TimeRange, bounds: tuple[float, float]) -> list[tuple[int, int]]:
     """The pixels of a line, with what lies between two points filled in."""
     low, high = bounds
     dots: list[tuple[int, int]] = []
@@ -115,7 +115,7 @@ def _joined(line: Line) -> Line:
     return out
 
 
-def _stat(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
+def _stat(data: PanelData, width: int, height: int, span: TimeRange) -> list[Line]:
     del width
     panel = data.panel
     words = {word.value: word for word in (STATE_WORDS if panel.states else panel.words)}
@@ -135,7 +135,7 @@ def _stat(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
     return out
 
 
-def _gauge(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
+def _gauge(data: PanelData, width: int, height: int, span: TimeRange) -> list[Line]:
     del span
     panel, room = data.panel, max(4, width - 9)
     low, high = panel.min or 0.0, panel.max if panel.max is not None else 1.0
@@ -149,7 +149,7 @@ def _gauge(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
     return out
 
 
-def _heatmap(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
+def _heatmap(data: PanelData, width: int, height: int, span: TimeRange) -> list[Line]:
     rows = sorted(
         ((float(item.labels["le"]), item) for item in data.series if "le" in item.labels), key=lambda row: row[0]
     )
@@ -174,7 +174,7 @@ def _heatmap(data: PanelData, width: int, height: int, span: Span) -> list[Line]
     return out
 
 
-def _timeline(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
+def _timeline(data: PanelData, width: int, height: int, span: TimeRange) -> list[Line]:
     panel = data.panel
     words = {word.value: word for word in (STATE_WORDS if panel.states else panel.words)}
     name = max(len(item.name) for item in data.series)
@@ -197,7 +197,7 @@ def _timeline(data: PanelData, width: int, height: int, span: Span) -> list[Line
     return out
 
 
-def _bars(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
+def _bars(data: PanelData, width: int, height: int, span: TimeRange) -> list[Line]:
     del span
     items = sorted(data.series, key=lambda item: -(item.last or 0))[:height]
     names = [next(iter(item.labels.values()), item.name) for item in items]
@@ -214,7 +214,7 @@ def _bars(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
     ]
 
 
-def _table(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
+def _table(data: PanelData, width: int, height: int, span: TimeRange) -> list[Line]:
     """One line for each set of labels, with the columns in words."""
     del width
     rows: dict[str, list[str]] = {}
@@ -231,7 +231,7 @@ def _table(data: PanelData, width: int, height: int, span: Span) -> list[Line]:
     return [[(f"{key}: ", "bold"), (", ".join(cells), "")] for key, cells in sorted(rows.items())][: height + 4]
 
 
-_DRAWN: Final[dict[PanelType, Callable[[PanelData, int, int, Span], list[Line]]]] = {
+_DRAWN: Final[dict[PanelType, Callable[[PanelData, int, int, TimeRange], list[Line]]]] = {
     "timeseries": _chart,
     "stat": _stat,
     "gauge": _gauge,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from monitor.domain.causes import span
+from monitor.domain.health.causes import span
 
 _BYTES: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SHORT: Final = ("", "K", "M", "G", "T")

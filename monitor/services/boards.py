@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from monitor.domain.boards import Panel, Query
-from monitor.domain.drawing import PanelData, Span
+from monitor.domain.boards.board import Panel, Query
+from monitor.domain.boards.drawing import PanelData, TimeRange
 from monitor.domain.names import METRIC_LAST_DEPLOY
 from monitor.errors import SourceError
 from monitor.ports.series import SeriesSource
 
 
 def answers(
-    panels: Sequence[Panel], sources: Callable[[str], SeriesSource | None], span: Span, *, points: int
+    panels: Sequence[Panel], sources: Callable[[str], SeriesSource | None], span: TimeRange, *, points: int
 ) -> list[PanelData]:
     """Every panel with its series, in order; `sources` gives who answers for prometheus and for loki.
 
@@ -22,7 +22,7 @@ def answers(
 
 
 def deploys(
-    service: str | None, sources: Callable[[str], SeriesSource | None], span: Span, *, points: int
+    service: str | None, sources: Callable[[str], SeriesSource | None], span: TimeRange, *, points: int
 ) -> tuple[float, ...]:
     """When deploys of the service, or of any, ended within the time shown."""
     source = sources("prometheus")
@@ -36,7 +36,7 @@ def deploys(
     return tuple(sorted(at for at in ends if span.start <= at <= span.end))
 
 
-def _answer(panel: Panel, sources: Callable[[str], SeriesSource | None], span: Span, points: int) -> PanelData:
+def _answer(panel: Panel, sources: Callable[[str], SeriesSource | None], span: TimeRange, points: int) -> PanelData:
     found = []
     sample = False
     for query in panel.queries:

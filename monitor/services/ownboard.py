@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from monitor.domain.boards import Paint, Panel, Query, Threshold
-from monitor.domain.drawing import PanelData, Span
-from monitor.domain.requests import RequestWindow
-from monitor.domain.series import Series
-from monitor.domain.status import ServiceView
-from monitor.domain.watch import STATES
+from monitor.domain.boards.board import Paint, Panel, Query, Threshold
+from monitor.domain.boards.drawing import PanelData, TimeRange
+from monitor.domain.boards.series import Series
+from monitor.domain.health.status import ServiceView
+from monitor.domain.health.watch import STATES
+from monitor.domain.logs.requests import RequestWindow
 from monitor.errors import BgmonError
 from monitor.ports.requests import RequestStats
 
@@ -41,7 +41,7 @@ def _single(panel: Panel, at: float, value: float, name: str = "") -> PanelData:
     return PanelData(panel, ((Series({}, [(at, value)], name),),))
 
 
-def from_log(service: str, stats: Callable[[], RequestStats], span: Span) -> list[PanelData]:
+def from_log(service: str, stats: Callable[[], RequestStats], span: TimeRange) -> list[PanelData]:
     """Rate, errors and durations, each value over one of `SLICES` parts of the span."""
     width = (span.end - span.start) / SLICES
     slices = [(span.start + number * width, span.start + (number + 1) * width) for number in range(SLICES)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from monitor.domain.conditions import Condition
-from monitor.domain.peers import PeerView, Report, judge, look
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.alerting.peers import PeerView, Report, judge, look
 from monitor.ports.alerts import Alerts
 from monitor.ports.clock import Clock
 from monitor.ports.peers import Peer, PeerClient

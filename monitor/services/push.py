@@ -14,7 +14,7 @@ MESSAGE: Final = "bgmon grafana push"
 # What Grafana keeps for itself.
 _GRAFANAS_OWN: Final = frozenset({"id", "version", "iteration"})
 
-Fate = Literal["new", "changed", "same", "conflict"]
+BoardFate = Literal["new", "changed", "same", "conflict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class BoardPlan:
     uid: str
     title: str
     board: dict[str, Any]
-    fate: Fate
+    fate: BoardFate
     why: str = ""
     stored: StoredBoard | None = None
 
@@ -43,7 +43,7 @@ def readable(board: dict[str, Any]) -> str:
     return json.dumps(kept, ensure_ascii=False, indent=2, sort_keys=True)
 
 
-def plan(boards: Iterable[dict[str, Any]], grafana: Grafana, *, folder: str, force: bool) -> list[BoardPlan]:
+def planned_pushes(boards: Iterable[dict[str, Any]], grafana: Grafana, *, folder: str, force: bool) -> list[BoardPlan]:
     """Raises UnreachableError or GrafanaError."""
     return [_plan(board, grafana.find(board["uid"]), folder=folder, force=force) for board in boards]
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.fakes.notify import FakeChannel, MemoryAlertStore
+from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
-from monitor.adapters.state.steadfast import SteadfastAlertStore
-from monitor.domain.alertbook import AlertPolicy, Message
-from monitor.domain.conditions import Condition
+from monitor.adapters.state.resilient_alerts import ResilientAlertStore
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.alerting.open_alerts import AlertPolicy, Message
 from monitor.errors import NotifyError
 from monitor.ports.notify import AlertStore
 from monitor.services.alerting.delivery import Courier
 from monitor.services.alerting.manager import AlertManager
+from monitor.testing.notify import FakeChannel, MemoryAlertStore
 
 CORE = Condition("exited", "core", "page", "core exited with code 1", "last line", 7)
 
@@ -30,7 +30,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertStore
         return
     database = Database(tmp_path / "state.db")
     kept = SqliteAlertStore(database)
-    yield SteadfastAlertStore(kept) if request.param == "steadfast" else kept
+    yield ResilientAlertStore(kept) if request.param == "steadfast" else kept
     database.close()
 
 
@@ -227,7 +227,7 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self.database = Database(folder / "state.db")
-        self.store = SteadfastAlertStore(SqliteAlertStore(self.database))
+        self.store = ResilientAlertStore(SqliteAlertStore(self.database))
         self.channel = FakeChannel("a:1")
         self.alerts = manager(self.store, self.channel)
         self.courier = Courier(self.store, self.channel, SystemClock(), deadline=1.0)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.annotate import HttpAnnotations
-from monitor.adapters.fakes.annotations import FakeAnnotations
+from monitor.adapters.grafana.annotations import HttpAnnotations
 from monitor.adapters.loki.client import LokiOptions
-from monitor.domain.deployline import deploy_line
+from monitor.domain.deploy.line import deploy_line
+from monitor.domain.deploy.records import DeployRecord
 from monitor.domain.names import LOKI_LABELS
-from monitor.domain.records import DeployRecord
 from monitor.ports.annotations import Annotations
+from monitor.testing.annotations import FakeAnnotations
 from tests.support.grafana_server import TOKEN, GrafanaServer
 from tests.support.ports import free_port
 

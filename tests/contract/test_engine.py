@@ -13,12 +13,12 @@ import docker
 import pytest
 
 from monitor.adapters.docker.engine import DockerEngine
-from monitor.adapters.fakes.engine import FakeEngine
-from monitor.adapters.fakes.enginelife import Behaviour
 from monitor.domain.containers import Container, ContainerSpec, EngineEvent, PullProgress
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE
 from monitor.errors import Conflict, EngineError, EngineUnreachable, NotFound, PullFailed
 from monitor.ports.engine import Engine
+from monitor.testing.engine import FakeEngine
+from monitor.testing.engine_containers import Behaviour
 from tests.support.engine import remove_project
 from tests.support.registry import Registry
 from tests.support.wait import wait_until

@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.docker_logs.source import DockerLogSource
-from monitor.adapters.docker_logs.transport import EngineHttp
-from monitor.adapters.fakes.logs import FakeLogSource
+from monitor.adapters.docker.log_source.source import DockerLogSource
+from monitor.adapters.docker.log_source.transport import EngineHttp
+from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.loki.client import LokiClient, LokiOptions
 from monitor.adapters.loki.source import LokiPolicy, LokiSource
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.logs import SqliteLogStore
-from monitor.domain.logcounts import Counts
-from monitor.domain.logrules import LogRule
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE
 from monitor.errors import SourceUnreachable
 from monitor.ports.logs import LogSource
 from monitor.services.logmetrics.poller import LogPoller
+from monitor.testing.logs import FakeLogSource
 from tests.support import miniloki
 from tests.support.ports import free_port
 from tests.support.wait import wait_until

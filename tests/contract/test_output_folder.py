@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.fakes.outfolder import FakeFolder
-from monitor.adapters.outfolder import DiskFolder
+from monitor.adapters.host.outfolder import DiskFolder
 from monitor.errors import GenerateError, LockedError
 from monitor.ports.generate import OutputFolder
+from monitor.testing.outfolder import FakeFolder
 
 
 @pytest.fixture(params=["disk", "fake"])

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.fakes.proxy import FakeProxy
-from monitor.domain.routes import Slot
-from monitor.domain.spec import RouteSpec
+from monitor.domain.deploy.spec import RouteSpec
+from monitor.domain.proxy.routes import Slot
 from monitor.errors import ProxyError, ProxyUnreachable
 from monitor.ports.proxy import Proxy
+from monitor.testing.proxy import FakeProxy
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream, upstreams
 
@@ -68,13 +68,13 @@ def test_the_way_of_a_deploy(proxy: Proxy, servers: list[Upstream]) -> None:
         assert proxy.slots("core")["green"].port == new.port
 
     after = [route(blue=Slot(old.port, "v1", "drain"), green=ready(new, "v2")), route("idle", RouteSpec(path="/idle"))]
-    proxy.rehearse(after)
+    proxy.validate_config(after)
     assert states(proxy) == {"blue": "ready", "green": "maint"}
 
     proxy.switch("core", "green")
     assert states(proxy) == {"blue": "drain", "green": "ready"}
     assert proxy.slots("core")["blue"].sessions == 0
-    assert not proxy.persist(after)
+    assert not proxy.save_config(after)
 
     proxy.close("core", "blue")
     assert states(proxy) == {"blue": "maint", "green": "ready"}
@@ -86,7 +86,7 @@ def test_weights(proxy: Proxy, servers: list[Upstream]) -> None:
     old, new = servers
     proxy.boot([route(blue=ready(old))])
     proxy.stage("core", "green", new.port, "v2")
-    proxy.weigh("core", {"blue": 90, "green": 10})
+    proxy.set_weights("core", {"blue": 90, "green": 10})
     assert {color: (slot.state, slot.weight) for color, slot in proxy.slots("core").items()} == {
         "blue": ("ready", 90),
         "green": ("ready", 10),
@@ -94,7 +94,7 @@ def test_weights(proxy: Proxy, servers: list[Upstream]) -> None:
     proxy.switch("core", "blue")
     assert states(proxy) == {"blue": "ready", "green": "drain"}
     assert proxy.slots("core")["blue"].weight == 100
-    proxy.weigh("core", {"blue": 0, "green": 0})
+    proxy.set_weights("core", {"blue": 0, "green": 0})
     assert states(proxy) == {"blue": "drain", "green": "drain"}
 
 
@@ -112,12 +112,12 @@ def test_a_new_service_needs_a_reload_and_keeps_the_others(proxy: Proxy, servers
     proxy.boot([core])
     assert proxy.carries([route()])
     assert not proxy.carries([core, route("shop", RouteSpec(path="/shop"))])
-    assert proxy.persist([core, route("shop", RouteSpec(path="/shop"))])
+    assert proxy.save_config([core, route("shop", RouteSpec(path="/shop"))])
     assert proxy.carries([core, route("shop", RouteSpec(path="/shop"))])
-    assert not proxy.persist([core, route("shop", RouteSpec(path="/shop"))])
+    assert not proxy.save_config([core, route("shop", RouteSpec(path="/shop"))])
     assert proxy.status().services == ("core", "shop")
     assert states(proxy) == {"blue": "ready", "green": "maint"}
-    assert proxy.persist([core])
+    assert proxy.save_config([core])
     assert proxy.status().services == ("core",)
 
 
@@ -138,7 +138,7 @@ def test_an_unknown_service_is_refused(proxy: Proxy) -> None:
         lambda: proxy.slots("nobody"),
         lambda: proxy.stage("nobody", "blue", 20000, "v1"),
         lambda: proxy.switch("nobody", "blue"),
-        lambda: proxy.weigh("nobody", {"blue": 50, "green": 50}),
+        lambda: proxy.set_weights("nobody", {"blue": 50, "green": 50}),
         lambda: proxy.close("nobody", "blue"),
         lambda: proxy.counters("nobody"),
         lambda: proxy.maintenance("nobody", True),
@@ -151,7 +151,7 @@ def test_an_unknown_service_is_refused(proxy: Proxy) -> None:
 def test_a_proxy_that_does_not_run(proxy: Proxy, servers: list[Upstream]) -> None:
     """`status` says so, `persist` still writes, everything live is unreachable, `remove` is no error."""
     assert not proxy.status().running
-    assert not proxy.persist([route(blue=ready(servers[0]))])
+    assert not proxy.save_config([route(blue=ready(servers[0]))])
     with pytest.raises(ProxyUnreachable):
         proxy.slots("core")
     with pytest.raises(ProxyUnreachable):

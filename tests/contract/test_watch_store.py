@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.fakes.watch import FakeWatchStore
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.watch import MAX_ACTS, SqliteWatchStore
-from monitor.domain.status import HealthBucket
-from monitor.domain.watch import Watch
+from monitor.domain.health.status import HealthBucket
+from monitor.domain.health.watch import Watch
 from monitor.ports.watch import WatchStore
+from monitor.testing.watch import FakeWatchStore
 
 
 @pytest.fixture(params=["fake", "sqlite"])

@@ -19,7 +19,7 @@ import pytest
 
 from monitor.errors import BakeFailed, Conflict, EngineUnreachable, GateFailed, LockedError, PullFailed
 from monitor.services.deploy.deployer import deploy
-from monitor.services.deploy.parts import Order
+from monitor.services.deploy.deps import DeployRequest
 from tests.support.registry import Registry
 from tests.support.stage import REPOSITORY, Stage
 from tests.support.wait import wait_until
@@ -241,8 +241,8 @@ def test_a_green_that_dies_right_after_the_switch(stage: Stage) -> None:
     """The `exit` endpoint is called through the proxy as soon as green has the traffic."""
     stage.deploy("v1")
     stage.service(deploy__bake="20s")
-    parts = stage.parts()
-    emit = parts.emit
+    deps = stage.deps()
+    emit = deps.emit
 
     def kill_when_switched(event: object) -> None:
         emit(event)  # type: ignore[arg-type]
@@ -250,9 +250,9 @@ def test_a_green_that_dies_right_after_the_switch(stage: Stage) -> None:
             threading.Thread(target=lambda: stage.app().engine.kill(f"{stage.project}-core-green")).start()
 
     app = stage.app()
-    order = Order(spec=app.specs["core"], image=f"{REPOSITORY}:v2", version="v2")
+    order = DeployRequest(spec=app.specs["core"], image=f"{REPOSITORY}:v2", version="v2")
     with stage.load() as load, pytest.raises(BakeFailed, match="exited with code 137|errors"):
-        deploy(replace(parts, emit=kill_when_switched), order)
+        deploy(replace(deps, emit=kill_when_switched), order)
     assert stage.version() == "v1"
     # Requests that green had accepted when it was killed are the only ones that may fail.
     assert len(load.failures) <= 4

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.domain.swap import ORDER
+from monitor.domain.deploy.swap import ORDER
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.engine, pytest.mark.proxy]

@@ -121,7 +121,7 @@ def test_a_service_that_loses_its_port_finishes_its_requests_and_leaves_the_prox
         wait_until(lambda: stage.app().proxy.slots("core")["blue"].sessions == 1, what="it is under way")
         stage.take_port()
         app = stage.app()
-        app.proxy.persist(app.routes())  # as any other command may, meanwhile
+        app.proxy.save_config(app.routes())  # as any other command may, meanwhile
         assert stage.version() == "v1"
         release = stage.deploy("v2")
         assert slow.result()[0] == 200

@@ -10,8 +10,8 @@ import docker
 import docker.types
 import pytest
 
+from monitor.adapters.docker.decode import unix_time
 from monitor.adapters.docker.engine import DockerEngine
-from monitor.adapters.docker.read import unix_time
 from monitor.domain.containers import Container, ContainerSpec
 from monitor.domain.names import LABEL_PROJECT
 from monitor.errors import EngineError, NotFound

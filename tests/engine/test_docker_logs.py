@@ -16,12 +16,12 @@ from typing import Any
 import docker
 import pytest
 
-from monitor.adapters.docker_logs.source import DockerLogSource
-from monitor.adapters.docker_logs.transport import EngineHttp
+from monitor.adapters.docker.log_source.source import DockerLogSource
+from monitor.adapters.docker.log_source.transport import EngineHttp
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.logs import SqliteLogStore
-from monitor.domain.logcounts import Counts
-from monitor.domain.logrules import LogRule
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT, LABEL_SERVICE
 from monitor.errors import SourceUnreachable
 from monitor.services.logmetrics.poller import LogPoller
@@ -209,8 +209,8 @@ CHILD = """
 import sys, time
 from itertools import pairwise
 from pathlib import Path
-from monitor.adapters.docker_logs.source import DockerLogSource
-from monitor.adapters.docker_logs.transport import EngineHttp
+from monitor.adapters.docker.log_source.source import DockerLogSource
+from monitor.adapters.docker.log_source.transport import EngineHttp
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.logs import SqliteLogStore
 from monitor.services.logmetrics.poller import LogPoller

@@ -13,7 +13,7 @@ from monitor.config.loader import load_text
 from monitor.config.rules import load_rules
 from monitor.config.sources import load_sources
 from monitor.errors import ConfigError
-from monitor.render.everything import Rendered, render_all
+from monitor.render.render_all import GeneratedFiles, render_all
 from tests.support.generated import ROOT, shipped, site_from, write
 
 LEGAL = (
@@ -38,7 +38,7 @@ LEGAL = (
 NASTY = "costs $5 or ${HOME}, \"double\" and 'single' quotes, back\\slash, #hash: colon, %percent, 日本語 ünïcode 🚀, tab\tend"
 
 
-def strange(tmp_path: Path, extra: str = "") -> Rendered:
+def strange(tmp_path: Path, extra: str = "") -> GeneratedFiles:
     services = "".join(
         f'  "{name}": {{image: x, port: 3000, slo: {{availability: 99.9, latency: {{threshold: {1 + at % 3}s, target: 99}}}}}}\n'
         for at, name in enumerate(LEGAL)

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from monitor.cli.main import cli
-from monitor.domain.boards import Panel, Query, Threshold
-from monitor.domain.drawing import PanelData, Span, tone_of
-from monitor.domain.requests import RequestWindow
-from monitor.domain.series import Series, legend
-from monitor.domain.status import HealthBucket, ServiceView
+from monitor.domain.boards.board import Panel, Query, Threshold
+from monitor.domain.boards.drawing import PanelData, TimeRange, tone_of
+from monitor.domain.boards.series import Series, legend
+from monitor.domain.health.status import HealthBucket, ServiceView
+from monitor.domain.logs.requests import RequestWindow
 from monitor.errors import SourceUnreachable
 from monitor.render.terminal import Line, lines
 from monitor.services.ownboard import SLICES, from_log, from_view
@@ -25,7 +25,7 @@ from tests.support.prometheus import prometheus
 from tests.support.sample_shop import backfill
 
 SHOP = (ROOT / "examples/shop/bgmon.yml").read_text()
-SPAN = Span(1000.0, 1000.0 + 60 * SLICES)
+SPAN = TimeRange(1000.0, 1000.0 + 60 * SLICES)
 
 
 @pytest.fixture(scope="module")

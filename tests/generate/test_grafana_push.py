@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from monitor.adapters.grafana_http import GrafanaApi
+from monitor.adapters.grafana.client import GrafanaApi
 from monitor.cli.main import cli
 from monitor.errors import GrafanaError, GrafanaUnreachable
 from monitor.render.grafana.uid import board_uid, folder_uid

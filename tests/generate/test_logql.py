@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.render.everything import Rendered, render_all
 from monitor.render.logforms import log_forms
+from monitor.render.render_all import GeneratedFiles, render_all
 from tests.support.boards import strange_site
 from tests.support.generated import ROOT, full_site, shipped, shop, site_from
 
 pytestmark = pytest.mark.tools
 
 
-def all_logql(rendered: Rendered) -> list[dict[str, str]]:
+def all_logql(rendered: GeneratedFiles) -> list[dict[str, str]]:
     """Of rules, of boards and of Promtail's stages."""
     found: list[dict[str, str]] = []
     for group in yaml.safe_load(rendered.files["loki/rules/fake/bgmon.yaml"])["groups"]:

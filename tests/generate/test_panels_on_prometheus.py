@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.fakes.status import FakePeers, FakeStatus, sample, sample_peers
-from monitor.adapters.hostinfo import HostCollector
-from monitor.adapters.prometheus import Exposition, HistoryCollector, PeersCollector, StatusCollector
-from monitor.adapters.prometheus_api import PrometheusApi
-from monitor.adapters.prometheus_requests import FixedCollector
+from monitor.adapters.host.machine import HostCollector
+from monitor.adapters.prometheus.api import PrometheusApi
+from monitor.adapters.prometheus.exposition import Exposition, HistoryCollector, PeersCollector, StatusCollector
+from monitor.adapters.prometheus.requests import FixedCollector
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
 from monitor.config.boards import load_boards
 from monitor.domain import names
-from monitor.domain.boards import Panel, Query
-from monitor.domain.logcounts import Counts
-from monitor.domain.logrules import LogRule
-from monitor.domain.records import DeployRecord, Release
-from monitor.domain.watch import STATES
+from monitor.domain.boards.board import Panel, Query
+from monitor.domain.deploy.records import DeployRecord, Release
+from monitor.domain.health.watch import STATES
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.rules import LogRule
 from monitor.errors import SourceError, SourceUnreachable
 from monitor.render.grafana.board import ready_boards
+from monitor.testing.status import FakePeers, FakeStatus, sample, sample_peers
 from tests.support.boards import shop_site
 from tests.support.ports import free_port
 from tests.support.prometheus import prometheus

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from monitor.adapters.sample_series import SampleSeries
+from monitor.adapters.prometheus.sample_series import SampleSeries
 from monitor.cli.main import cli
-from monitor.domain.boards import Board, Catalogue, Panel, Query, Row
-from monitor.domain.drawing import PanelData, Span
-from monitor.domain.series import Series
+from monitor.domain.boards.board import Board, Catalogue, Panel, Query, Row
+from monitor.domain.boards.drawing import PanelData, TimeRange
+from monitor.domain.boards.series import Series
 from monitor.render.grafana.board import ready_boards
 from monitor.render.preview.axes import ticks, times
 from monitor.render.preview.page import page
@@ -25,7 +25,7 @@ from monitor.services.boards import answers
 from tests.support.boards import ROOT, shop_site
 from tests.support.browser import chromium
 
-SPAN = Span(1_760_000_000.0, 1_760_021_600.0)
+SPAN = TimeRange(1_760_000_000.0, 1_760_021_600.0)
 SHOP = str(ROOT / "examples/shop/bgmon.yml")
 
 
@@ -126,7 +126,7 @@ def test_ticks_are_round_and_hold_the_values() -> None:
 
 
 def test_time_labels_fit_the_span() -> None:
-    assert [text for _, text in times(Span(0, 21600), 6)] == [
+    assert [text for _, text in times(TimeRange(0, 21600), 6)] == [
         "00:00",
         "01:00",
         "02:00",

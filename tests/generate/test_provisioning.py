@@ -13,39 +13,39 @@ import yaml
 from monitor.config.contacts import environment
 from monitor.config.loader import load_text
 from monitor.errors import ConfigError
-from monitor.render.everything import Rendered, render_all
 from monitor.render.grafana_alerts import escaped, grafana_text
+from monitor.render.render_all import GeneratedFiles, render_all
 from tests.support.generated import CHANNELS, FULL, full_site, shipped, shop, site_from, write
 
 ALERTING = "grafana/provisioning/alerting/"
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+def full(tmp_path_factory: pytest.TempPathFactory) -> GeneratedFiles:
     return render_all(full_site(tmp_path_factory.mktemp("full")), shipped())
 
 
 @pytest.fixture(scope="module")
-def to_alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+def to_alertmanager(tmp_path_factory: pytest.TempPathFactory) -> GeneratedFiles:
     return render_all(full_site(tmp_path_factory.mktemp("full"), notify_by="alertmanager"), shipped())
 
 
-def load(rendered: Rendered, path: str) -> Any:
+def load(rendered: GeneratedFiles, path: str) -> Any:
     return yaml.safe_load(rendered.files[path])
 
 
-def rules_of(rendered: Rendered) -> list[dict[str, Any]]:
+def rules_of(rendered: GeneratedFiles) -> list[dict[str, Any]]:
     return [rule for group in load(rendered, ALERTING + "rules.yaml")["groups"] for rule in group["rules"]]
 
 
-def test_no_generated_file_holds_a_secret(full: Rendered, to_alertmanager: Rendered) -> None:
+def test_no_generated_file_holds_a_secret(full: GeneratedFiles, to_alertmanager: GeneratedFiles) -> None:
     for rendered in (full, to_alertmanager):
         for path, text in rendered.files.items():
             assert "s3cr3t" not in text, path
             assert "0123456789abcdef" not in text, path
 
 
-def test_the_variables_of_contact_points_are_those_of_bgmon_yml_and_env_prints_them(full: Rendered) -> None:
+def test_the_variables_of_contact_points_are_those_of_bgmon_yml_and_env_prints_them(full: GeneratedFiles) -> None:
     used = set(re.findall(r"(?<!\$)\$\{(\w+)\}", full.files[ALERTING + "contact-points.yaml"]))
     texts = yaml.safe_load(FULL)["notify"]["urls"]
     config = load_text(FULL, "bgmon.yml", CHANNELS)
@@ -61,7 +61,7 @@ def test_the_variables_of_contact_points_are_those_of_bgmon_yml_and_env_prints_t
     }
 
 
-def test_contact_points_by_severity(full: Rendered) -> None:
+def test_contact_points_by_severity(full: GeneratedFiles) -> None:
     points = load(full, ALERTING + "contact-points.yaml")["contactPoints"]
     kinds = {point["name"]: [receiver["type"] for receiver in point["receivers"]] for point in points}
     assert kinds == {
@@ -76,7 +76,7 @@ def test_contact_points_by_severity(full: Rendered) -> None:
     assert "notify.urls[6] (ntfy://)" in full.files[ALERTING + "contact-points.yaml"]
 
 
-def test_each_rule_tells_the_contact_point_of_its_severity_and_stays_quiet_when_asked(full: Rendered) -> None:
+def test_each_rule_tells_the_contact_point_of_its_severity_and_stays_quiet_when_asked(full: GeneratedFiles) -> None:
     quiet = {"ticket": ["bgmon-shop-nights", "bgmon-shop-weekends"], "page": None}
     for rule in rules_of(full):
         settings = rule["notification_settings"]
@@ -86,7 +86,7 @@ def test_each_rule_tells_the_contact_point_of_its_severity_and_stays_quiet_when_
         assert (settings["group_wait"], settings["repeat_interval"], rule["isPaused"]) == ("10s", "4h", False)
 
 
-def test_mute_timings_never_cross_midnight(full: Rendered) -> None:
+def test_mute_timings_never_cross_midnight(full: GeneratedFiles) -> None:
     nights, weekends = load(full, ALERTING + "mute-timings.yaml")["muteTimes"]
     assert nights["time_intervals"][0]["times"] == [
         {"start_time": "22:00", "end_time": "24:00"},
@@ -96,7 +96,7 @@ def test_mute_timings_never_cross_midnight(full: Rendered) -> None:
     assert weekends["time_intervals"][0]["weekdays"] == ["saturday", "sunday"]
 
 
-def test_rules_have_the_form_that_grafana_wants(full: Rendered) -> None:
+def test_rules_have_the_form_that_grafana_wants(full: GeneratedFiles) -> None:
     known = {"bgmon-prometheus", "bgmon-loki"}
     assert {
         source["uid"] for source in load(full, "grafana/provisioning/datasources/bgmon.yaml")["datasources"]
@@ -128,12 +128,12 @@ def test_rules_have_the_form_that_grafana_wants(full: Rendered) -> None:
     assert seen == set(full.names["rules"])
 
 
-def test_boards_and_rules_lie_in_folders_of_different_titles(full: Rendered) -> None:
+def test_boards_and_rules_lie_in_folders_of_different_titles(full: GeneratedFiles) -> None:
     boards = {provider["folder"] for provider in load(full, "grafana/provisioning/dashboards/bgmon.yaml")["providers"]}
     assert boards.isdisjoint(group["folder"] for group in load(full, ALERTING + "rules.yaml")["groups"])
 
 
-def test_a_dollar_sign_reaches_grafana_where_it_should(full: Rendered) -> None:
+def test_a_dollar_sign_reaches_grafana_where_it_should(full: GeneratedFiles) -> None:
     """Grafana puts ${VAR} in everywhere but in query models, and $VAR in titles, labels and settings."""
     for rule in rules_of(full):
         outside = [rule["title"], *rule["labels"].values(), rule["notification_settings"]["receiver"]]
@@ -147,7 +147,7 @@ def test_a_dollar_sign_reaches_grafana_where_it_should(full: Rendered) -> None:
 
 
 def test_with_alertmanager_as_the_voice_grafana_s_rules_are_paused_and_nobody_is_told_twice(
-    to_alertmanager: Rendered,
+    to_alertmanager: GeneratedFiles,
 ) -> None:
     assert all(rule["isPaused"] and "notification_settings" not in rule for rule in rules_of(to_alertmanager))
     assert load(to_alertmanager, "prometheus/prometheus.yml")["alerting"]["alertmanagers"][0]["static_configs"] == [
@@ -157,7 +157,7 @@ def test_with_alertmanager_as_the_voice_grafana_s_rules_are_paused_and_nobody_is
     assert "alertmanager" in load(to_alertmanager, "compose.yaml")["services"]
 
 
-def test_with_grafana_as_the_voice_no_other_engine_has_one(full: Rendered) -> None:
+def test_with_grafana_as_the_voice_no_other_engine_has_one(full: GeneratedFiles) -> None:
     assert "alerting" not in load(full, "prometheus/prometheus.yml")
     assert "alertmanager_url" not in load(full, "loki/loki.yaml")["ruler"]
     assert "alertmanager" not in load(full, "compose.yaml")["services"]
@@ -174,7 +174,7 @@ RECEIVER_KEYS = {
 }
 
 
-def test_alertmanager_tells_the_same_channels_with_secrets_from_files(to_alertmanager: Rendered) -> None:
+def test_alertmanager_tells_the_same_channels_with_secrets_from_files(to_alertmanager: GeneratedFiles) -> None:
     document = load(to_alertmanager, "alertmanager/alertmanager.yml")
     receivers = {receiver["name"]: receiver for receiver in document["receivers"]}
     page = receivers["bgmon-shop-page"]

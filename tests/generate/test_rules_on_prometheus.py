@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from monitor.domain.names import SCRAPE_JOB
-from monitor.render.everything import render_all
+from monitor.render.render_all import render_all
 from monitor.render.site import SiteHost
 from tests.support.generated import full_site, shipped, write
 from tests.support.ports import free_port

@@ -15,7 +15,7 @@ import yaml
 
 from monitor.errors import GenerateError
 from monitor.render.compose import compose_file
-from monitor.render.everything import Rendered, render_all
+from monitor.render.render_all import GeneratedFiles, render_all
 from monitor.render.rulefiles import LOKI_TENANT
 from monitor.render.shippers import shipper_files
 from tests.support.generated import full_site, shipped, shop, write
@@ -24,11 +24,11 @@ CHECK = Path(sys.executable).with_name("check-jsonschema")
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+def full(tmp_path_factory: pytest.TempPathFactory) -> GeneratedFiles:
     return render_all(full_site(tmp_path_factory.mktemp("full")), shipped())
 
 
-def load(rendered: Rendered, path: str) -> Any:
+def load(rendered: GeneratedFiles, path: str) -> Any:
     return yaml.safe_load(rendered.files[path])
 
 
@@ -52,7 +52,7 @@ def test_compose_yaml_is_what_the_compose_specification_says(tmp_path: Path) -> 
     )
 
 
-def test_the_stack_is_pinned_limited_watched_and_closed(full: Rendered) -> None:
+def test_the_stack_is_pinned_limited_watched_and_closed(full: GeneratedFiles) -> None:
     document = load(full, "compose.yaml")
     assert set(document["services"]) == {"prometheus", "loki", "grafana", "alloy"}
     for name, service in document["services"].items():
@@ -68,7 +68,7 @@ def test_the_stack_is_pinned_limited_watched_and_closed(full: Rendered) -> None:
     assert {name for name, service in document["services"].items() if service["user"].startswith("0")} == {"alloy"}
 
 
-def test_everything_of_the_stack_listens_on_loopback_alone(full: Rendered) -> None:
+def test_everything_of_the_stack_listens_on_loopback_alone(full: GeneratedFiles) -> None:
     services = load(full, "compose.yaml")["services"]
     assert "--web.listen-address=127.0.0.1:9090" in services["prometheus"]["command"]
     assert services["grafana"]["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
@@ -78,7 +78,7 @@ def test_everything_of_the_stack_listens_on_loopback_alone(full: Rendered) -> No
     assert load(full, "promtail/promtail.yaml")["server"]["http_listen_address"] == "127.0.0.1"
 
 
-def test_files_that_a_container_mounts_are_generated(full: Rendered) -> None:
+def test_files_that_a_container_mounts_are_generated(full: GeneratedFiles) -> None:
     for service in load(full, "compose.yaml")["services"].values():
         for volume in service["volumes"]:
             source = volume.partition(":")[0]
@@ -86,7 +86,7 @@ def test_files_that_a_container_mounts_are_generated(full: Rendered) -> None:
                 assert any(path.startswith(f"{source[2:]}/") for path in full.files), source
 
 
-def test_promtail_sets_the_labels_that_every_query_relies_on_and_no_other(full: Rendered) -> None:
+def test_promtail_sets_the_labels_that_every_query_relies_on_and_no_other(full: GeneratedFiles) -> None:
     document = load(full, "promtail/promtail.yaml")
     (job,) = document["scrape_configs"]
     assert [rule["target_label"] for rule in job["relabel_configs"]] == ["project", "service", "kind", "stream"]
@@ -103,7 +103,7 @@ def test_promtail_sets_the_labels_that_every_query_relies_on_and_no_other(full: 
     assert document["server"]["grpc_listen_port"] == 0
 
 
-def test_alloy_and_promtail_say_the_same(full: Rendered) -> None:
+def test_alloy_and_promtail_say_the_same(full: GeneratedFiles) -> None:
     alloy, promtail = full.files["alloy/config.alloy"], full.files["promtail/promtail.yaml"]
     pairs = re.findall(r'source_labels = \["(\w+)"\]\s+target_label  = "(\w+)"', alloy)
     rules = load(full, "promtail/promtail.yaml")["scrape_configs"][0]["relabel_configs"]
@@ -116,12 +116,12 @@ def test_alloy_and_promtail_say_the_same(full: Rendered) -> None:
     assert r'selector = "{kind=\"access\"}"' in alloy
 
 
-def test_each_host_has_a_shipper_s_file_of_its_own(full: Rendered) -> None:
+def test_each_host_has_a_shipper_s_file_of_its_own(full: GeneratedFiles) -> None:
     assert load(full, "promtail/vps2.yaml")["clients"][0]["external_labels"] == {"host": "vps2"}
     assert 'host = "vps2"' in full.files["alloy/hosts/vps2.alloy"]
 
 
-def test_prometheus_finds_every_host_by_file_and_names_it(full: Rendered) -> None:
+def test_prometheus_finds_every_host_by_file_and_names_it(full: GeneratedFiles) -> None:
     assert json.loads(full.files["prometheus/targets/shop.json"]) == [
         {"targets": ["127.0.0.1:9180"], "labels": {"host": "vps1", "instance": "vps1", "project": "shop"}},
         {"targets": ["vps2.internal:9180"], "labels": {"host": "vps2", "instance": "vps2", "project": "shop"}},
@@ -132,7 +132,7 @@ def test_prometheus_finds_every_host_by_file_and_names_it(full: Rendered) -> Non
 
 
 @pytest.mark.tools
-def test_promtool_accepts_a_scrape_configuration_with_a_token(tmp_path: Path, full: Rendered) -> None:
+def test_promtool_accepts_a_scrape_configuration_with_a_token(tmp_path: Path, full: GeneratedFiles) -> None:
     folder = write(full, tmp_path) / "prometheus"
     for name in ("prometheus.yml", "scrape.yml"):
         done = subprocess.run(
@@ -145,7 +145,7 @@ def test_promtool_accepts_a_scrape_configuration_with_a_token(tmp_path: Path, fu
         assert done.returncode == 0, done.stderr
 
 
-def test_loki_s_ruler_reads_the_rules_where_they_are(full: Rendered) -> None:
+def test_loki_s_ruler_reads_the_rules_where_they_are(full: GeneratedFiles) -> None:
     ruler = load(full, "loki/loki.yaml")["ruler"]
     mounts = load(full, "compose.yaml")["services"]["loki"]["volumes"]
     assert "./loki:/etc/loki:ro" in mounts

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from monitor.config.rules import load_rules
-from monitor.render.everything import Rendered, render_all
+from monitor.render.render_all import GeneratedFiles, render_all
 from monitor.render.rules import condition, rules_for
 from tests.support.generated import ROOT, full_site, shipped, shop
 
@@ -19,15 +19,15 @@ Summary = dict[str, tuple[str, str, str]]
 
 
 @pytest.fixture(scope="module", params=["shop", "full"])
-def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> GeneratedFiles:
     return shop() if request.param == "shop" else render_all(full_site(tmp_path_factory.mktemp("full")), shipped())
 
 
-def prometheus_like(rendered: Rendered, path: str) -> dict[str, dict[str, Any]]:
+def prometheus_like(rendered: GeneratedFiles, path: str) -> dict[str, dict[str, Any]]:
     return {rule["alert"]: rule for group in yaml.safe_load(rendered.files[path])["groups"] for rule in group["rules"]}
 
 
-def grafana(rendered: Rendered) -> dict[str, dict[str, Any]]:
+def grafana(rendered: GeneratedFiles) -> dict[str, dict[str, Any]]:
     document = yaml.safe_load(rendered.files["grafana/provisioning/alerting/rules.yaml"])
     return {rule["title"]: rule for group in document["groups"] for rule in group["rules"]}
 
@@ -46,7 +46,7 @@ def grafana_condition(rule: dict[str, Any]) -> tuple[str, str, float]:
     return query["model"]["expr"], {"gt": ">", "lt": "<"}[only["evaluator"]["type"]], only["evaluator"]["params"][0]
 
 
-def test_prometheus_and_grafana_hold_the_same_rules_with_the_same_conditions(rendered: Rendered) -> None:
+def test_prometheus_and_grafana_hold_the_same_rules_with_the_same_conditions(rendered: GeneratedFiles) -> None:
     theirs, ours = prometheus_like(rendered, "prometheus/rules/alerts.yml"), grafana(rendered)
     assert set(theirs) == set(ours)
     for name, rule in theirs.items():
@@ -55,7 +55,7 @@ def test_prometheus_and_grafana_hold_the_same_rules_with_the_same_conditions(ren
         assert rule["labels"] == ours[name]["labels"], name
 
 
-def test_loki_holds_every_rule_that_logs_can_tell_and_names_the_others(rendered: Rendered) -> None:
+def test_loki_holds_every_rule_that_logs_can_tell_and_names_the_others(rendered: GeneratedFiles) -> None:
     path = "loki/rules/fake/bgmon.yaml"
     theirs, all_rules = prometheus_like(rendered, path), prometheus_like(rendered, "prometheus/rules/alerts.yml")
     for name, rule in theirs.items():
@@ -71,7 +71,7 @@ def test_loki_holds_every_rule_that_logs_can_tell_and_names_the_others(rendered:
     assert {"HighErrorRatio", "HighLatency", "NoTraffic", "DeployFailed"} <= set(theirs)
 
 
-def test_texts_differ_only_in_how_an_engine_calls_the_value(rendered: Rendered) -> None:
+def test_texts_differ_only_in_how_an_engine_calls_the_value(rendered: GeneratedFiles) -> None:
     ours = grafana(rendered)
     for name, rule in prometheus_like(rendered, "prometheus/rules/alerts.yml").items():
         for key, text in rule["annotations"].items():
@@ -97,7 +97,7 @@ def _windows(query: str) -> set[str]:
     return {*re.findall(r"\[(\w+)\]", query), *re.findall(r"offset (?!15m)(\w+)", query)}
 
 
-def test_every_rule_has_a_runbook_and_its_link_opens_it(rendered: Rendered) -> None:
+def test_every_rule_has_a_runbook_and_its_link_opens_it(rendered: GeneratedFiles) -> None:
     pages = {path.stem for path in (ROOT / "docs/runbooks").glob("*.md")}
     board = json.loads(rendered.files["grafana/dashboards/_runbooks.json"])
     panels = {panel["id"]: panel["title"] for panel in board["panels"]}
@@ -108,14 +108,14 @@ def test_every_rule_has_a_runbook_and_its_link_opens_it(rendered: Rendered) -> N
         assert re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower() in pages
 
 
-def test_links_to_boards_lead_to_boards_that_are_generated(rendered: Rendered) -> None:
+def test_links_to_boards_lead_to_boards_that_are_generated(rendered: GeneratedFiles) -> None:
     uids = {json.loads(text)["uid"] for path, text in rendered.files.items() if path.startswith("grafana/dashboards/")}
     for name, rule in prometheus_like(rendered, "prometheus/rules/alerts.yml").items():
         link = rule["annotations"]["dashboard_url"].replace("{{ $labels.service }}", "core")
         assert link.removeprefix("http://127.0.0.1:3000/d/") in uids, name
 
 
-def test_the_runbook_board_has_the_variables_and_links_of_the_other_boards(rendered: Rendered) -> None:
+def test_the_runbook_board_has_the_variables_and_links_of_the_other_boards(rendered: GeneratedFiles) -> None:
     runbooks, hosts = (json.loads(rendered.files[f"grafana/dashboards/_{name}.json"]) for name in ("runbooks", "hosts"))
     assert runbooks["links"] == hosts["links"]
     names = [variable["name"] for variable in runbooks["templating"]["list"]]

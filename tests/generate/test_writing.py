@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.adapters.outfolder import DiskFolder
+from monitor.adapters.host.outfolder import DiskFolder
 from monitor.cli.main import main
 from monitor.services.generate.generator import DELETIONS
 from monitor.services.generate.manifest import FILE

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.docker_logs.accessfile import AccessFile
-from monitor.adapters.docker_logs.source import DockerLogSource
-from monitor.adapters.docker_logs.transport import EngineHttp
-from monitor.domain.logrules import LogRule
+from monitor.adapters.docker.log_source.accessfile import AccessFile
+from monitor.adapters.docker.log_source.source import DockerLogSource
+from monitor.adapters.docker.log_source.transport import EngineHttp
+from monitor.domain.logs.rules import LogRule
 from monitor.errors import SourceError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.domain.logql import Selector, queries
+from monitor.domain.logs.logql import Selector, queries
 from tests.support.loglines import RULES
 
 pytestmark = pytest.mark.tools

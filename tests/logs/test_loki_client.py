@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.fakes.clock import FakeClock
 from monitor.adapters.loki.client import LokiClient, LokiOptions, TooManySeries
 from monitor.errors import BgmonError, SourceError, SourceUnreachable, UsageError
+from monitor.testing.clock import FakeClock
 from tests.support.lokiserver import OK, Answer, LokiServer
 from tests.support.ports import free_port
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.fakes.clock import FakeClock
 from monitor.adapters.loki.client import LokiClient, LokiOptions
 from monitor.adapters.loki.source import LokiPolicy, LokiSource
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.logs import SqliteLogStore
-from monitor.domain.logcounts import Counts
-from monitor.domain.logparse import AccessParser, LineParser
-from monitor.domain.logrules import LogRule
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.parse import AccessParser, LineParser
+from monitor.domain.logs.rules import LogRule
 from monitor.services.logmetrics.poller import LogPoller
+from monitor.testing.clock import FakeClock
 from tests.support.lokiserver import OK, Answer, LokiServer
 from tests.support.miniloki import Entry, MiniLoki
 from tests.support.wait import wait_until

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.domain.logcounts import Counts
-from monitor.domain.logparse import LineParser
-from monitor.domain.logql import Selector, queries
-from monitor.domain.logrules import LogRule
-from monitor.domain.logvalues import scale
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.logql import Selector, queries
+from monitor.domain.logs.parse import LineParser
+from monitor.domain.logs.rules import LogRule
+from monitor.domain.logs.values import scale
 from tests.support.loglines import RULES, lines_for
 from tests.support.miniloki import MiniLoki
 

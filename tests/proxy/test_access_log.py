@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from monitor.domain.routes import Slot
+from monitor.domain.proxy.routes import Slot
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream
 from tests.support.wait import wait_until

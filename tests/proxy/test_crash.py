@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from monitor.domain.names import LABEL_PROJECT
-from monitor.domain.routes import Slot
+from monitor.domain.proxy.routes import Slot
 from tests.support.hammer import Hammer
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream

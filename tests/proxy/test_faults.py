@@ -13,8 +13,8 @@ import docker
 import pytest
 
 from monitor.adapters.haproxy.runtime import RuntimeSocket
-from monitor.domain.routes import Slot
-from monitor.domain.spec import RouteSpec
+from monitor.domain.deploy.spec import RouteSpec
+from monitor.domain.proxy.routes import Slot
 from monitor.errors import ProxyError, ProxyUnreachable
 from tests.support.hammer import Hammer
 from tests.support.proxies import ProxyWorld, route
@@ -52,11 +52,11 @@ def test_a_new_listener_whose_port_is_taken(
         socket.create_server(("127.0.0.1", taken)),
         pytest.raises(ProxyError, match=rf"did not reload and goes on as before: .*{taken}"),
     ):
-        world.driver.persist([core, route("shop", RouteSpec(path="/shop"), internal=f"shop.internal:{taken}")])
+        world.driver.save_config([core, route("shop", RouteSpec(path="/shop"), internal=f"shop.internal:{taken}")])
     assert world.get()[0] == 200
     assert world.driver.slots("core")["blue"].state == "ready"
     assert (world.folder / "proxy" / "haproxy.cfg").read_bytes() == before
-    assert world.driver.persist([core, route("shop", RouteSpec(path="/shop"), internal=f"shop.internal:{taken}")])
+    assert world.driver.save_config([core, route("shop", RouteSpec(path="/shop"), internal=f"shop.internal:{taken}")])
 
 
 @pytest.mark.parametrize("kind", ["world", "boxed"])
@@ -70,7 +70,7 @@ def test_a_killed_proxy_comes_back_as_persisted(
     world.driver.stage("core", "green", new.port, "v2")
     world.driver.switch("core", "green")
     after = [route(blue=Slot(old.port, "v1", "drain"), green=Slot(new.port, "v2", "ready"))]
-    assert not world.driver.persist(after)
+    assert not world.driver.save_config(after)
     if kind == "world":
         os.killpg(master(world), signal.SIGKILL)
         wait_until(lambda: not _runs(world))
@@ -103,7 +103,7 @@ def test_a_configuration_broken_by_hand_is_healed(world: ProxyWorld, servers: li
     config.write_text("nonsense\n")
     (world.folder / "proxy" / "hosts.map").unlink()
     assert world.get()[0] == 200
-    assert not world.driver.persist([core])
+    assert not world.driver.save_config([core])
     assert config.read_bytes() == good
     world.driver.reload([core])
     assert world.get()[0] == 200
@@ -115,7 +115,7 @@ def test_what_haproxy_does_not_take_changes_nothing(world: ProxyWorld, servers: 
     world.driver.boot([core])
     before = (world.folder / "proxy" / "haproxy.cfg").read_bytes()
     world.make(listen=(f"127.0.0.1:{world.port}", "no-such-host.invalid:80"))
-    for call in (world.driver.rehearse, world.driver.persist, world.driver.reload):
+    for call in (world.driver.validate_config, world.driver.save_config, world.driver.reload):
         with pytest.raises(ProxyError, match=r"no-such-host\.invalid"):
             call([core])
     assert (world.folder / "proxy" / "haproxy.cfg").read_bytes() == before
@@ -138,11 +138,11 @@ def test_what_was_rehearsed_is_not_checked_again(world: ProxyWorld, servers: lis
 
     counts = [checks()]
     for call in (
-        lambda: world.driver.rehearse([before]),  # what is in place needs none
-        lambda: world.driver.rehearse([after]),
-        lambda: world.driver.persist([after]),
-        lambda: world.driver.persist([before]),
-        lambda: world.driver.persist([after]),
+        lambda: world.driver.validate_config([before]),  # what is in place needs none
+        lambda: world.driver.validate_config([after]),
+        lambda: world.driver.save_config([after]),
+        lambda: world.driver.save_config([before]),
+        lambda: world.driver.save_config([after]),
     ):
         call()
         counts.append(checks())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.domain.routes import Slot
+from monitor.domain.proxy.routes import Slot
 from tests.support import breaking
 from tests.support.proxies import ProxyWorld, route
 from tests.support.wait import wait_until

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.domain.routes import Slot
-from monitor.domain.spec import RouteSpec
+from monitor.domain.deploy.spec import RouteSpec
+from monitor.domain.proxy.routes import Slot
 from monitor.errors import ProxyError
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream, upstreams
@@ -127,7 +127,7 @@ def test_maintenance(world: ProxyWorld, servers: list[Upstream]) -> None:
 
     (world.folder / "page.html").write_text("<h1>Wir bauen um</h1>")
     world.make(maintenance_page="page.html")
-    assert world.driver.persist([route(blue=ready(servers[0]), maintenance=True)])
+    assert world.driver.save_config([route(blue=ready(servers[0]), maintenance=True)])
     assert world.get() == (503, "<h1>Wir bauen um</h1>")
     assert servers[0].paths() == ["/"]
 

@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
+from monitor.domain.deploy.spec import RouteSpec
 from monitor.domain.names import Color, other
-from monitor.domain.routes import Slot
-from monitor.domain.spec import RouteSpec
+from monitor.domain.proxy.routes import Slot
 from tests.support.hammer import Hammer
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream
@@ -63,7 +63,7 @@ def test_reloads_refuse_no_connection(world: ProxyWorld, servers: list[Upstream]
     world.driver.boot([core])
     with Hammer(world.port, methods=("GET", "POST"), keep_alive=False) as hammer:
         for turn in range(1, 6):
-            assert world.driver.persist([core, *(route(f"s{i}", RouteSpec(path=f"/s{i}")) for i in range(turn))])
+            assert world.driver.save_config([core, *(route(f"s{i}", RouteSpec(path=f"/s{i}")) for i in range(turn))])
             hammer.more(60)
     assert not hammer.failures
     assert len(world.driver.status().services) == 6
@@ -103,7 +103,7 @@ def test_sessions_of_old_workers_count_and_can_be_cut(world: ProxyWorld, servers
     world.driver.boot([core])
     with connect(world, "/sse") as events, connect(world, "/sse") as more:
         read_until(events, b"data: old\n\n")
-        world.driver.persist([core, route("shop", RouteSpec(path="/shop"))])
+        world.driver.save_config([core, route("shop", RouteSpec(path="/shop"))])
         read_until(more, b"data: old\n\n")
         swap(world, "green", new, "v2")
         wait_until(lambda: world.driver.slots("core")["blue"].sessions == 2, timeout=5)
@@ -119,10 +119,10 @@ def test_weights_share_new_requests(world: ProxyWorld, servers: list[Upstream]) 
     old, new = servers
     world.driver.boot([route(blue=Slot(old.port, "v1", "ready"))])
     world.driver.stage("core", "green", new.port, "v2")
-    world.driver.weigh("core", {"blue": 75, "green": 25})
+    world.driver.set_weights("core", {"blue": 75, "green": 25})
     answers = [world.get()[1].split()[0] for _ in range(400)]
     assert 50 <= answers.count("new") <= 150  # each request draws lots: 100 +- 9 is expected
-    world.driver.weigh("core", {"blue": 0, "green": 0})
+    world.driver.set_weights("core", {"blue": 0, "green": 0})
     assert world.get()[0] == 503
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.domain.routes import Slot
-from monitor.domain.spec import RouteSpec, TlsFiles
+from monitor.domain.deploy.spec import RouteSpec, TlsFiles
+from monitor.domain.proxy.routes import Slot
 from monitor.errors import ProxyError
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream
@@ -90,7 +90,7 @@ def test_tls_http2_and_redirect(world: ProxyWorld, servers: list[Upstream], free
     assert stat.S_IMODE((world.folder / "proxy").stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
 
     certificate(world.folder, "shop.test")  # renewed
-    assert world.driver.persist(routes), "a new certificate needs a reload"
+    assert world.driver.save_config(routes), "a new certificate needs a reload"
     assert curl(world, tls_port, "shop.test") == "old GET /"
 
 

@@ -11,7 +11,7 @@ from monitor.config.contacts import channel_texts
 from monitor.config.loader import load_file
 from monitor.config.site import site_of
 from monitor.config.sources import load_sources
-from monitor.render.everything import Rendered, Sources, render_all
+from monitor.render.render_all import GeneratedFiles, Sources, render_all
 from monitor.render.site import Site
 
 ROOT = Path(__file__).parent.parent.parent
@@ -74,11 +74,11 @@ def shipped() -> Sources:
     return load_sources(load_file(SHOP, {}).generate, SHOP.parent)
 
 
-def shop() -> Rendered:
+def shop() -> GeneratedFiles:
     return render_all(site_of(load_file(SHOP, {}), channel_texts(SHOP)), shipped())
 
 
-def write(rendered: Rendered, folder: Path) -> Path:
+def write(rendered: GeneratedFiles, folder: Path) -> Path:
     for path, text in rendered.files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")

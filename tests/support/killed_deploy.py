@@ -17,7 +17,7 @@ from typing import Any
 
 from monitor.bootstrap import build
 from monitor.services.deploy.deployer import deploy
-from monitor.services.deploy.parts import Order
+from monitor.services.deploy.deps import DeployRequest
 
 
 class FatalStore:
@@ -49,9 +49,9 @@ class FatalStore:
 def main() -> None:
     tag, step, moment = sys.argv[1:]
     app = build(None)
-    parts = app.parts(lambda _event: None)
-    parts = replace(parts, store=FatalStore(app.store, step, moment))
-    deploy(parts, Order(spec=app.specs["core"], image=f"bgmon-example/shop:{tag}", version=tag))
+    deps = app.deps(lambda _event: None)
+    deps = replace(deps, store=FatalStore(app.store, step, moment))
+    deploy(deps, DeployRequest(spec=app.specs["core"], image=f"bgmon-example/shop:{tag}", version=tag))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 
 from hypothesis import strategies as st
 
-from monitor.domain.logrules import LogRule, Unit, default_fields
+from monitor.domain.logs.rules import LogRule, Unit, default_fields
 
 RULES: dict[str, LogRule] = {
     "access": LogRule(ignore=("/health",)),

@@ -13,9 +13,9 @@ import docker
 from monitor.adapters.docker.engine import DockerEngine
 from monitor.adapters.haproxy.make import make_proxy
 from monitor.config.proxy import ProxySection
+from monitor.domain.deploy.spec import RouteSpec
 from monitor.domain.names import Color
-from monitor.domain.routes import ServiceRoute, Slot
-from monitor.domain.spec import RouteSpec
+from monitor.domain.proxy.routes import ServiceRoute, Slot
 
 
 class ProxyWorld:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.domain import names
-from monitor.domain.requests import DEFAULT_BUCKETS
-from monitor.domain.watch import STATES
+from monitor.domain.health.watch import STATES
+from monitor.domain.logs.requests import DEFAULT_BUCKETS
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 HOURS = 3600.0

@@ -1,4 +1,4 @@
-"""A host on a clock of its own: the supervisor, on fakes, through hours of simulated time."""
+"""A host on a clock of its own: the reconciler, on fakes, through hours of simulated time."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 import yaml
 
-from monitor.adapters.fakes.alerts import FakeAlerts
-from monitor.adapters.fakes.clock import FakeClock
-from monitor.adapters.fakes.engine import FakeEngine
-from monitor.adapters.fakes.enginelife import Behaviour
-from monitor.adapters.fakes.watch import FakeTotals, FakeWatchStore
-from monitor.adapters.locks import FileLocks
-from monitor.adapters.secrets import FileSecrets
+from monitor.adapters.host.locks import FileLocks
+from monitor.adapters.host.secrets import FileSecrets
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.config.compile import service_spec, spec_to_json
 from monitor.config.service import ServiceSection
 from monitor.domain.containers import ContainerSpec
-from monitor.domain.deaths import life_of
-from monitor.domain.records import DeployRecord, Release
-from monitor.domain.watchfacts import Verdict
+from monitor.domain.deploy.records import DeployRecord, Release
+from monitor.domain.health.deaths import life_of
+from monitor.domain.health.facts import HealthVerdict
 from monitor.errors import BgmonError, UsageError
 from monitor.ports.alerts import Alerts
-from monitor.services.watchdog.parts import WatchParts, WatchSettings
-from monitor.services.watchdog.supervisor import Supervisor
+from monitor.services.watchdog.deps import WatchDeps, WatchSettings
+from monitor.services.watchdog.reconciler import Reconciler
+from monitor.testing.alerts import FakeAlerts
+from monitor.testing.clock import FakeClock
+from monitor.testing.engine import FakeEngine
+from monitor.testing.engine_containers import Behaviour
+from monitor.testing.watch import FakeTotals, FakeWatchStore
 
 IMAGE = "example/core:v1"
 RECONCILE = 600.0
@@ -108,7 +108,7 @@ class Host:
         self.sick: set[str] = set()
         self.settings = WatchSettings(**settings)
         self._made: dict[str, dict[str, Any]] = {}
-        self.parts = WatchParts(
+        self.deps = WatchDeps(
             project="sim",
             engine=self.engine,
             store=self.store,
@@ -120,24 +120,24 @@ class Host:
             totals=self.totals,
             clock=self.clock,
         )
-        self.supervisor = self.supervise()
+        self.reconciler = self.supervise()
         self._reconciled = self.clock.now()
         self._told: dict[str, str] = {}
         self.every_step: Callable[[], None] = lambda: None
 
-    def supervise(self) -> Supervisor:
-        """A new supervisor over the same memory, as after the daemon was restarted."""
-        self.supervisor = Supervisor(
-            self.parts, self.settings, dispatch=lambda act: act(), settle=lambda job: job(), verdicts=self._verdict
+    def supervise(self) -> Reconciler:
+        """A new reconciler over the same memory, as after the daemon was restarted."""
+        self.reconciler = Reconciler(
+            self.deps, self.settings, dispatch=lambda act: act(), settle=lambda job: job(), verdicts=self._verdict
         )
-        return self.supervisor
+        return self.reconciler
 
-    def _verdict(self, service: str, life: str) -> Verdict | None:
+    def _verdict(self, service: str, life: str) -> HealthVerdict | None:
         """Probes agree a second after a start."""
         started = float(life.partition("@")[2])
         if self.clock.now() < started + 1:
             return None
-        return Verdict(service not in self.sick, started + 1, "status 500" if service in self.sick else "")
+        return HealthVerdict(service not in self.sick, started + 1, "status 500" if service in self.sick else "")
 
     def make(self, service: str, *, version: str = "v1", deploy: str = "", kind: str = "deploy", **changes: Any) -> str:
         """Run a container and record it; `changes` are kept for the next time."""
@@ -174,13 +174,13 @@ class Host:
         return release.container
 
     def state(self, service: str) -> str:
-        return self.supervisor.watches[service].state
+        return self.reconciler.watches[service].state
 
     # -- time --
 
     def look_at_all(self) -> None:
-        for service in self.supervisor.services():
-            self.supervisor.look(service, self.clock.now())
+        for service in self.reconciler.services():
+            self.reconciler.look(service, self.clock.now())
 
     def settle(self) -> None:
         """Events, as the daemon takes them."""
@@ -188,9 +188,9 @@ class Host:
             events = self.engine.take_events()
             if not events:
                 return
-            services = [self.supervisor.event(event) for event in events]
+            services = [self.reconciler.event(event) for event in events]
             for service in dict.fromkeys(name for name in services if name is not None):
-                self.supervisor.look(service, self.clock.now())
+                self.reconciler.look(service, self.clock.now())
         raise AssertionError("the engine's events do not end")
 
     def run(self, seconds: float, *, until: Callable[[], bool] = lambda: False) -> None:
@@ -199,8 +199,8 @@ class Host:
         while not until():
             self.every_step()
             self.settle()
-            for service in self.supervisor.due(self.clock.now()):
-                self.supervisor.look(service, self.clock.now())
+            for service in self.reconciler.due(self.clock.now()):
+                self.reconciler.look(service, self.clock.now())
             self._tell_verdicts()
             if self.clock.now() >= self._reconciled + RECONCILE:
                 self._reconciled = self.clock.now()
@@ -213,21 +213,21 @@ class Host:
 
     def _tell_verdicts(self) -> None:
         """As the probes do: once for each life, when enough answers agree."""
-        for service, seen in self.supervisor.observer.seen.items():
+        for service, seen in self.reconciler.observer.seen.items():
             container = seen.facts.container
             if container is None or not container.running or container.started_at is None:
                 continue
             life = life_of(container)
             if container.started_at + 1.0 <= self.clock.now() and self._told.get(service) != life:
                 self._told[service] = life
-                self.supervisor.look(service, self.clock.now())
+                self.reconciler.look(service, self.clock.now())
 
     def _next(self) -> float:
         now = self.clock.now()
-        due = [watch.wake for watch in self.supervisor.watches.values() if watch.wake is not None and watch.wake > now]
+        due = [watch.wake for watch in self.reconciler.watches.values() if watch.wake is not None and watch.wake > now]
         fresh = [
             started + 1.0
-            for seen in self.supervisor.observer.seen.values()
+            for seen in self.reconciler.observer.seen.values()
             if seen.facts.container is not None and (started := seen.facts.container.started_at) is not None
             if started + 1.0 > now
         ]

@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 
 from monitor.bootstrap import App, build
-from monitor.domain.records import Release
+from monitor.domain.deploy.records import Release
 from monitor.services.deploy.deployer import deploy
-from monitor.services.deploy.parts import Event, Order, Parts
+from monitor.services.deploy.deps import DeployDeps, DeployEvent, DeployRequest
 from tests.support.wait import wait_until
 
 REPOSITORY = "bgmon-example/shop"
@@ -33,7 +33,7 @@ class Stage:
     project: str
     port: int
     config: dict[str, Any]
-    events: list[Event] = field(default_factory=list)
+    events: list[DeployEvent] = field(default_factory=list)
     apps: list[App] = field(default_factory=list)
 
     def write(self) -> None:
@@ -71,14 +71,14 @@ class Stage:
         for app in self.apps:
             app.close()
 
-    def parts(self, app: App | None = None) -> Parts:
-        return (app or self.app()).parts(self.events.append)
+    def deps(self, app: App | None = None) -> DeployDeps:
+        return (app or self.app()).deps(self.events.append)
 
     def deploy(self, tag: str, service: str = "core", *, image: str | None = None, **order: Any) -> Release:
         app = self.app()
         spec = app.specs[service]
         reference = image or f"{REPOSITORY}:{tag}"
-        return deploy(self.parts(app), Order(spec=spec, image=reference, version=tag, **order))
+        return deploy(self.deps(app), DeployRequest(spec=spec, image=reference, version=tag, **order))
 
     def run(self, *arguments: str, check: bool = False, **environ: str) -> subprocess.CompletedProcess[str]:
         """The command itself, as people and scripts run it."""

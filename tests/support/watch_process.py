@@ -7,9 +7,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from monitor.adapters.clock import SystemClock
+from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.state.alerts import SqliteAlertStore
-from monitor.domain.alerts import AlertPolicy
+from monitor.domain.alerting.alerts import AlertPolicy
 from monitor.services.alerting.manager import AlertManager
 from monitor.services.watchdog.daemon import Daemon
 from tests.support.watched import Watched
@@ -19,9 +19,9 @@ def main() -> None:
     folder, project, url = sys.argv[1:]
     watched = Watched(Path(folder), project, url)
     alerts = AlertManager(SqliteAlertStore(watched.database), [], AlertPolicy(group=0.0, repeat=3600.0, needs={}))
-    parts = watched.parts(on_ready=lambda: print("ready", flush=True))  # noqa: T201 - the parent waits for it
-    parts = replace(parts, watch=replace(parts.watch, alerts=alerts, clock=SystemClock()))
-    asyncio.run(Daemon(parts).run())
+    deps = watched.deps(on_ready=lambda: print("ready", flush=True))  # noqa: T201 - the parent waits for it
+    deps = replace(deps, watch=replace(deps.watch, alerts=alerts, clock=SystemClock()))
+    asyncio.run(Daemon(deps).run())
     watched.close()
 
 

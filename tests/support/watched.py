@@ -15,13 +15,12 @@ from typing import Any
 
 import yaml
 
-from monitor.adapters.chores import ScheduledChores
-from monitor.adapters.clock import SystemClock
 from monitor.adapters.docker.engine import DockerEngine
-from monitor.adapters.fakes.alerts import FakeAlerts
+from monitor.adapters.host.clock import SystemClock
+from monitor.adapters.host.locks import FileLocks
+from monitor.adapters.host.scheduler import ApScheduler
+from monitor.adapters.host.secrets import FileSecrets
 from monitor.adapters.http.prober import AiohttpProber
-from monitor.adapters.locks import FileLocks
-from monitor.adapters.secrets import FileSecrets
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
@@ -29,11 +28,12 @@ from monitor.adapters.state.watch import SqliteWatchStore
 from monitor.config.compile import service_spec, spec_to_json
 from monitor.config.service import ServiceSection
 from monitor.domain.containers import Container, ContainerSpec
-from monitor.domain.records import DeployRecord, Release
+from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.errors import UsageError
 from monitor.services.watchdog.daemon import Daemon
-from monitor.services.watchdog.daemonparts import DaemonParts
-from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.daemon_deps import DaemonDeps
+from monitor.services.watchdog.deps import WatchDeps, WatchSettings
+from monitor.testing.alerts import FakeAlerts
 from tests.support.wait import wait_until
 
 
@@ -162,9 +162,9 @@ class Watched:
 
     # -- the daemon --
 
-    def parts(self, *, alerting: Any = None, **changes: Any) -> DaemonParts:
+    def deps(self, *, alerting: Any = None, **changes: Any) -> DaemonDeps:
         """`alerting` puts the application's own alerts in the place of those that only remember."""
-        watch = WatchParts(
+        watch = WatchDeps(
             project=self.project,
             engine=self.engine,
             store=self.store,
@@ -187,24 +187,24 @@ class Watched:
             "make_prober": AiohttpProber,
             "selfcheck": fine,
             "alerting": alerting or self.alerts,
-            "chores": ScheduledChores(),
+            "scheduler": ApScheduler(),
             "manager": NoManager(),
             "reload": lambda: self.settings,
             "stamp": lambda: None,
             "reconcile": 5.0,
         }
-        return DaemonParts(**{**given, **changes})
+        return DaemonDeps(**{**given, **changes})
 
     def watch(self, **changes: Any) -> Daemon:
         """Start a daemon in a thread, and return once it has looked at everything."""
         ready = threading.Event()
-        daemon = Daemon(self.parts(on_ready=ready.set, **changes))
+        daemon = Daemon(self.deps(on_ready=ready.set, **changes))
         self.daemon = daemon
         self._thread = threading.Thread(target=lambda: asyncio.run(daemon.run(signals=False)), name="daemon")
         self._thread.start()
         assert ready.wait(20)
         wait_until(
-            lambda: all(name in daemon.supervisor.watches for name in self.store.services()), what="the first look"
+            lambda: all(name in daemon.reconciler.watches for name in self.store.services()), what="the first look"
         )
         return daemon
 
@@ -223,7 +223,7 @@ class Watched:
 
     def state(self, service: str) -> str:
         assert self.daemon is not None
-        watch = self.daemon.supervisor.watches.get(service)
+        watch = self.daemon.reconciler.watches.get(service)
         return watch.state if watch is not None else ""
 
     def wait_state(self, service: str, *states: str, timeout: float = 30.0) -> str:

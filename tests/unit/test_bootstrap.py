@@ -8,8 +8,8 @@ import pytest
 
 from monitor.bootstrap import build
 from monitor.config.loader import load_file
-from monitor.domain.records import DeployRecord
-from monitor.services.deploy.parts import Event
+from monitor.domain.deploy.records import DeployRecord
+from monitor.services.deploy.deps import DeployEvent
 from tests.support.ports import free_port
 
 
@@ -20,8 +20,8 @@ def test_a_deploy_is_announced_and_what_goes_wrong_is_a_warning(
     file = tmp_path / "bgmon.yml"
     loki = f"http://127.0.0.1:{free_port()}"
     file.write_text(f"project: shop\nservices: {{core: {{image: x}}}}\nlogs: {{source: loki, url: '{loki}'}}\n")
-    told: list[Event] = []
-    announce = build(str(file)).parts(told.append).announce
+    told: list[DeployEvent] = []
+    announce = build(str(file)).deps(told.append).announce
     assert announce is not None
     announce(DeployRecord("d1", "core", "deploy", "x", "v1", "me", 1.0, 2.0, "deployed"))
     assert [(event.event, event.service) for event in told] == [("warning", "core")]

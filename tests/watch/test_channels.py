@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.fakes.notify import FakeChannel, FakeSink, MemoryAlertStore
+from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.notify import make_channels, make_messages
 from monitor.adapters.notify.alertmanager import Alertmanager
 from monitor.adapters.notify.apprise_channel import AppriseChannel
 from monitor.adapters.notify.messages import Messages, duration, shorten, tail
 from monitor.adapters.notify.webhook import WebhookChannel, native
 from monitor.config.notify import NotifySection
-from monitor.domain.alertbook import AlertPolicy, Line, Message
-from monitor.domain.conditions import Condition
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.alerting.open_alerts import AlertPolicy, Message, MessageLine
 from monitor.errors import NotifyError, UsageError
 from monitor.ports.notify import AlertSink, Outgoing
 from monitor.services.alerting.manager import AlertManager
 from monitor.services.alerting.push import Pusher
+from monitor.testing.notify import FakeChannel, FakeSink, MemoryAlertStore
 from tests.support.chat import Answer, Chat
 from tests.support.wait import wait_until
 
@@ -39,8 +39,8 @@ def chat() -> Iterator[Chat]:
     server.close()
 
 
-def outgoing(*lines: Line, repeated: bool = False) -> Outgoing:
-    return Outgoing("k1", Message(1000.0, lines or (Line("firing", EVIL, 990.0, hides=3),)), repeated)
+def outgoing(*lines: MessageLine, repeated: bool = False) -> Outgoing:
+    return Outgoing("k1", Message(1000.0, lines or (MessageLine("firing", EVIL, 990.0, hides=3),)), repeated)
 
 
 # ---- messages -----------------------------------------------------------------------------------------------------
@@ -63,17 +63,17 @@ def test_discord_is_told_to_mention_nobody(chat: Chat) -> None:
 @pytest.mark.parametrize("flavor", ["text", "slack", "discord"])
 def test_a_message_says_what_why_how_long_and_what_is_held_back(flavor: Any) -> None:
     lines = (
-        Line("firing", EVIL, 990.0, hides=3),
-        Line("resolved", Condition("exited", "web", "page", "web exited", "old log"), 0.0, 192.0, "restarted"),
-        Line("again", Condition("engine-down", "", "page", "the engine does not answer"), 0.0, 14520.0),
-        Line(
+        MessageLine("firing", EVIL, 990.0, hides=3),
+        MessageLine("resolved", Condition("exited", "web", "page", "web exited", "old log"), 0.0, 192.0, "restarted"),
+        MessageLine("again", Condition("engine-down", "", "page", "the engine does not answer"), 0.0, 14520.0),
+        MessageLine(
             "healed",
             Condition("exited", "job", "page", "job ended with exit code 1", "log"),
             0.0,
             0.4,
             "started in 0.3 s",
         ),
-        Line("note", Condition("oom", "api", "info", "api ran out of memory, restarted"), 0.0),
+        MessageLine("note", Condition("oom", "api", "info", "api ran out of memory, restarted"), 0.0),
     )
     text = Messages("shop", "vps1").render(outgoing(*lines, repeated=True), flavor)
     assert text.title == "2 firing, 1 resolved, 1 healed, 1 to know [shop on vps1]"
@@ -89,7 +89,8 @@ def test_a_message_says_what_why_how_long_and_what_is_held_back(flavor: Any) -> 
 
 def test_a_storm_stays_one_short_message() -> None:
     lines = [
-        Line("firing", Condition("exited", f"s{number}", "page", "x" * 300, "y" * 5000), 0.0) for number in range(500)
+        MessageLine("firing", Condition("exited", f"s{number}", "page", "x" * 300, "y" * 5000), 0.0)
+        for number in range(500)
     ]
     text = Messages("shop", "vps1").render(outgoing(*lines), "slack")
     assert text.title.startswith("500 alerts")

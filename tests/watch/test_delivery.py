@@ -14,21 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.fakes.notify import FakeChannel, FakeSink, MemoryAlertStore
+from monitor.adapters.host.clock import SystemClock
+from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.http.outgoing import tls
-from monitor.adapters.locks import FileLocks
 from monitor.adapters.notify.messages import Messages
 from monitor.adapters.notify.webhook import WebhookChannel
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
-from monitor.domain.alertbook import AlertPolicy, Line, Message
-from monitor.domain.conditions import Condition
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.alerting.open_alerts import AlertPolicy, Message, MessageLine
 from monitor.errors import NotifyError, StateError
 from monitor.ports.notify import AlertStore, Channel, Outgoing, Pending
 from monitor.services.alerting.delivery import Courier
 from monitor.services.alerting.manager import AlertManager
 from monitor.services.alerting.runner import Alerting
+from monitor.testing.notify import FakeChannel, FakeSink, MemoryAlertStore
 from tests.support.chat import Answer, Chat
 from tests.support.wait import wait_until
 
@@ -171,7 +171,7 @@ def webhook(url: str) -> WebhookChannel:
 
 
 def outgoing() -> Outgoing:
-    return Outgoing("k1", Message(1000.0, (Line("firing", CORE, 990.0),)))
+    return Outgoing("k1", Message(1000.0, (MessageLine("firing", CORE, 990.0),)))
 
 
 def refused(chat: Chat, answer: Answer, *, deadline: float = 5.0) -> NotifyError:
@@ -290,14 +290,14 @@ def test_the_group_window_closes_without_any_further_event(tmp_path: Path, chat:
 
 DAEMON = """
 import sys
-from monitor.adapters.clock import SystemClock
-from monitor.adapters.locks import FileLocks
+from monitor.adapters.host.clock import SystemClock
+from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.notify.messages import Messages
 from monitor.adapters.notify.webhook import WebhookChannel
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
-from monitor.domain.alertbook import AlertPolicy
-from monitor.domain.conditions import Condition
+from monitor.domain.alerting.open_alerts import AlertPolicy
+from monitor.domain.alerting.conditions import Condition
 from monitor.services.alerting.runner import Alerting
 from pathlib import Path
 

@@ -181,7 +181,7 @@ def test_docker_restart_alarms_nobody(watched: Watched, busybox_image: str, dock
     watched.wait_state("core", "healthy")
     time_of_life = watched.container("core")
     assert time_of_life is not None
-    wait_until(lambda: str(time_of_life.started_at)[:12] in watched.daemon.supervisor.watches["core"].life)
+    wait_until(lambda: str(time_of_life.started_at)[:12] in watched.daemon.reconciler.watches["core"].life)
     assert watched.alerts.said == []
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from monitor.adapters.fakes.status import FakePeers, FakeStatus, sample, sample_peers
-from monitor.adapters.prometheus import Exposition
+from monitor.adapters.prometheus.exposition import Exposition
 from monitor.adapters.web.server import AiohttpServer, WebSettings
-from monitor.domain.conditions import Condition
-from monitor.domain.status import IncidentView, ServiceView
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.health.status import IncidentView, ServiceView
+from monitor.testing.status import FakePeers, FakeStatus, sample, sample_peers
 from tests.support.browser import Tab, chromium
 
 pytestmark = pytest.mark.browser

@@ -10,16 +10,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from monitor.adapters.fakes.notify import FakeChannel, MemoryAlertStore
-from monitor.adapters.fakes.status import FakePeers, FakeStatus
-from monitor.adapters.peers_http import Heartbeat, HttpPeers
-from monitor.adapters.prometheus import Exposition
+from monitor.adapters.http.peers import Heartbeat, HttpPeers
+from monitor.adapters.prometheus.exposition import Exposition
 from monitor.adapters.web.server import AiohttpServer, WebSettings
-from monitor.domain.alertbook import AlertPolicy
-from monitor.domain.peers import PeerView, Report, judge, look
+from monitor.domain.alerting.open_alerts import AlertPolicy
+from monitor.domain.alerting.peers import PeerView, Report, judge, look
 from monitor.ports.peers import Peer
 from monitor.services.alerting.manager import AlertManager
 from monitor.services.peers import PeerWatch
+from monitor.testing.notify import FakeChannel, MemoryAlertStore
+from monitor.testing.status import FakePeers, FakeStatus
 
 TOKEN = "correct-horse-battery"
 
@@ -165,7 +165,7 @@ def test_the_heartbeat_pings_and_says_once_that_it_cannot(switch: HTTPServer, ca
     gone = Heartbeat("http://127.0.0.1:9/ping/s3cr3t")
     gone.beat()
     gone.beat()
-    ours = [record.getMessage() for record in caplog.records if record.name == "monitor.adapters.peers_http"]
+    ours = [record.getMessage() for record in caplog.records if record.name == "monitor.adapters.http.peers"]
     assert ours[0] == "watch.heartbeat: answered 404"
     assert len(ours) == 2
     assert "s3cr3t" not in caplog.text

@@ -1,4 +1,4 @@
-"""Hours and days of the supervisor's work, on fakes and a clock of their own."""
+"""Hours and days of the reconciler's work, on fakes and a clock of their own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.fakes.enginelife import Behaviour
 from monitor.errors import EngineError
+from monitor.testing.engine_containers import Behaviour
 from tests.support.simulated import Host
 
 DAY = 86400.0
@@ -52,7 +52,7 @@ def test_a_loop_that_ends_is_resolved_once_and_given_back(host: Host) -> None:
     container = host.engine.inspect(ref)
     assert container is not None
     assert container.restart_policy == "unless-stopped"
-    watch = host.supervisor.watches["core"]
+    watch = host.reconciler.watches["core"]
     assert (watch.attempts, watch.taken, watch.exits) == (0, "", ())
 
 
@@ -96,7 +96,7 @@ def test_everything_comes_back_after_a_reboot_of_the_host(host: Host) -> None:
     host.supervise()
     host.look_at_all()
     host.run(60)
-    assert {name: host.state(name) for name in host.supervisor.watches if host.state(name) != "healthy"} == {
+    assert {name: host.state(name) for name in host.reconciler.watches if host.state(name) != "healthy"} == {
         "s4": "stopped"
     }
     assert host.alerts.open == {}
@@ -110,9 +110,9 @@ def test_an_engine_that_goes_down_in_order_stops_nothing_for_good(host: Host) ->
     host.settle()
     host.clock.advance(1)
     host.engine.reachable = False
-    host.supervisor.engine.lost(host.clock.now(), "connection refused")
+    host.reconciler.engine.lost(host.clock.now(), "connection refused")
     host.clock.advance(20)
-    host.supervisor.engine.patience(host.clock.now())
+    host.reconciler.engine.patience(host.clock.now())
     assert host.alerts.kinds("fired") == ["engine-down"]
     host.engine.reachable = True
     host.look_at_all()
@@ -220,14 +220,14 @@ def _live_through(host: Host, plan: list[tuple[float, str, str]]) -> int:
             _, name = cures.pop(0)
             host.sick.discard(name)
             host.engine.behave(host.ref(name), Behaviour())
-            host.supervisor.look(name, host.clock.now())
+            host.reconciler.look(name, host.clock.now())
             continue
         _, name, what = plan.pop(0)
         container = host.engine.inspect(host.ref(name))
         assert container is not None
         if what == "hang":
             host.sick.add(name)
-            host.supervisor.look(name, host.clock.now())
+            host.reconciler.look(name, host.clock.now())
             cures.append((at + 30, name))
         elif container.running:
             crashes += 1
@@ -249,5 +249,5 @@ def test_a_first_deploy_and_a_removal_need_no_event(host: Host) -> None:
     host.store.forget("other")
     host.clock.advance(1)
     host.run(2)
-    assert set(host.supervisor.watches) == {"core"}
+    assert set(host.reconciler.watches) == {"core"}
     assert set(host.memory.watches()) == {"core"}

@@ -16,16 +16,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.adapters.fakes.status import FakePeers, FakeStatus, sample, sample_peers
-from monitor.adapters.hostinfo import HostCollector, host_facts
-from monitor.adapters.prometheus import Exposition, HistoryCollector, PeersCollector, StatusCollector
+from monitor.adapters.host.machine import HostCollector, host_facts
+from monitor.adapters.prometheus.exposition import Exposition, HistoryCollector, PeersCollector, StatusCollector
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
 from monitor.adapters.web.server import AiohttpServer, WebSettings
-from monitor.domain.records import DeployRecord
+from monitor.domain.deploy.records import DeployRecord
 from monitor.errors import StateError, UsageError
+from monitor.testing.status import FakePeers, FakeStatus, sample, sample_peers
 
 TOKEN = "correct-horse-battery"
 Story = Callable[[aiohttp.ClientSession, str, FakeStatus], Coroutine[Any, Any, None]]

@@ -17,7 +17,7 @@ from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from docker.utils import kwargs_from_env, version_lt
 
-from monitor.adapters.docker.translate import border, one_line
+from monitor.adapters.docker.errors import border, one_line
 from monitor.errors import UsageError
 
 _POOL_SIZE = 16

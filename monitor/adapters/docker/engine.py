@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 import docker.errors
 from docker.utils import version_gte
 
-from monitor.adapters.docker import cgroup, read
+from monitor.adapters.docker import cgroup, decode
 from monitor.adapters.docker.client import Connection
-from monitor.adapters.docker.create import create_arguments, restart_policy
+from monitor.adapters.docker.create_args import create_arguments, restart_policy
+from monitor.adapters.docker.errors import OTHER_VERSION, border, translate
 from monitor.adapters.docker.events import EventStreams, label_filter
 from monitor.adapters.docker.logs import Demultiplexer, LogStream
 from monitor.adapters.docker.networks import Networks
 from monitor.adapters.docker.pull import pull
 from monitor.adapters.docker.stream import Tap, request
-from monitor.adapters.docker.translate import OTHER_VERSION, border, translate
 from monitor.domain.containers import (
     Container,
     ContainerSpec,
@@ -95,7 +95,7 @@ class DockerEngine:
 
     def _info(self) -> EngineInfo:
         with self._doing("asking the engine"):
-            return read.engine_info(self._connection.client.info(), self._connection.version)
+            return decode.engine_info(self._connection.client.info(), self._connection.version)
 
     def pull(self, reference: str, progress: Callable[[PullProgress], None] | None = None) -> Image:
         with self._doing(f"pulling {reference}"):
@@ -104,12 +104,12 @@ class DockerEngine:
         image = self.image(pinned) or self.image(reference)
         if image is None:
             raise NotFound(f"image {reference} was pulled, and somebody removed it at once")
-        return read.pinned_first(image, pinned)
+        return decode.pinned_first(image, pinned)
 
     def image(self, reference: str) -> Image | None:
         with self._doing(f"looking at image {reference}"):
             try:
-                return read.image(self._connection.client.inspect_image(reference))
+                return decode.image(self._connection.client.inspect_image(reference))
             except docker.errors.NotFound:
                 return None
 
@@ -121,9 +121,9 @@ class DockerEngine:
     def remove_image(self, reference: str) -> None:
         with self._doing(f"removing image {reference}"):
             client = self._connection.client
-            image = read.image(client.inspect_image(reference))
-            names = read.names_to_remove(image, reference)
-            left = read.names_left(image, names)
+            image = decode.image(client.inspect_image(reference))
+            names = decode.names_to_remove(image, reference)
+            left = decode.names_left(image, names)
             going = {*image.tags, *image.digests}.difference(left)
             users = [
                 (one["Names"] or [one["Id"][:12]])[0].lstrip("/")  # one that is being removed has no name left
@@ -144,7 +144,7 @@ class DockerEngine:
         with self._doing(f"creating {spec.name}"):
             client = self._connection.client
             made = client.create_container(**create_arguments(client, spec))
-            return read.container(client.inspect_container(made["Id"]))
+            return decode.container(client.inspect_container(made["Id"]))
 
     def start(self, ref: str) -> None:
         with self._doing(f"starting {ref}"):
@@ -197,7 +197,7 @@ class DockerEngine:
     def inspect(self, ref: str) -> Container | None:
         with self._doing(f"looking at {ref}"):
             try:
-                return read.container(self._connection.client.inspect_container(ref))
+                return decode.container(self._connection.client.inspect_container(ref))
             except docker.errors.NotFound:
                 return None
 
@@ -220,7 +220,7 @@ class DockerEngine:
             client = self._connection.client
             one_shot = {"one_shot": True} if version_gte(client.api_version, _ONE_SHOT_SINCE) else {}
             try:
-                return read.stats(client.stats(container, stream=False, **one_shot))
+                return decode.stats(client.stats(container, stream=False, **one_shot))
             except docker.errors.NotFound:
                 return None
 

@@ -9,7 +9,7 @@ import docker
 from docker.utils import convert_filters
 from docker.utils.json_stream import json_stream
 
-from monitor.adapters.docker.read import event
+from monitor.adapters.docker.decode import event
 from monitor.adapters.docker.stream import Tap, request
 from monitor.domain.containers import EngineEvent
 

@@ -15,8 +15,8 @@ from docker import auth
 from docker.utils import parse_repository_tag
 from docker.utils.json_stream import json_stream
 
+from monitor.adapters.docker.errors import explain, one_line, timed_out, translate
 from monitor.adapters.docker.stream import request
-from monitor.adapters.docker.translate import explain, one_line, timed_out, translate
 from monitor.domain.containers import PullProgress
 from monitor.errors import EngineUnreachable, PullFailed
 

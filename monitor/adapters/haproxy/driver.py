@@ -13,7 +13,7 @@ from monitor.adapters.haproxy.files import ProxyFiles
 from monitor.adapters.haproxy.runner import Runner
 from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, failures, pairs, table, workers
 from monitor.domain.names import COLORS, Color, other
-from monitor.domain.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotState, SlotStatus
+from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotState, SlotStatus
 from monitor.errors import ProxyError, ProxyUnreachable
 from monitor.render.haproxy import (
     ADMIN_SOCKET,
@@ -85,13 +85,13 @@ class HAProxy:
         rendered, _ = self._files.render(routes)
         return self._structure() == rendered.structure
 
-    def rehearse(self, routes: Sequence[ServiceRoute]) -> None:
+    def validate_config(self, routes: Sequence[ServiceRoute]) -> None:
         _, files = self._files.render(routes)
         if files != self._files.on_disk():
             self._files.check(files, self._runner.check)
             self._rehearsed = files
 
-    def persist(self, routes: Sequence[ServiceRoute]) -> bool:
+    def save_config(self, routes: Sequence[ServiceRoute]) -> bool:
         rendered, files = self._files.render(routes)
         running = self._answers()
         reload = running and self._structure() != rendered.structure
@@ -152,7 +152,7 @@ class HAProxy:
             *self._away(service, other(to)),
         )
 
-    def weigh(self, service: str, weights: Mapping[Color, int]) -> None:
+    def set_weights(self, service: str, weights: Mapping[Color, int]) -> None:
         commands = []
         for color, weight in sorted(weights.items(), key=lambda item: -item[1]):
             if weight > 0:

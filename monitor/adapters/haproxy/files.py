@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from monitor.domain.proxysettings import ProxySettings
-from monitor.domain.proxytable import Certificate
-from monitor.domain.routes import ServiceRoute
+from monitor.domain.proxy.routes import ServiceRoute
+from monitor.domain.proxy.settings import ProxySettings
+from monitor.domain.proxy.table import Certificate
 from monitor.errors import ProxyError
-from monitor.render.haproxy import CONFIG, Rendered, render
+from monitor.render.haproxy import CONFIG, RenderedProxy, render
 
 _CHECK_FOLDER = "check"
 
@@ -43,7 +43,7 @@ class ProxyFiles:
         except OSError as error:
             raise ProxyError(f"{self.folder}: {error.strerror}") from None
 
-    def render(self, routes: Sequence[ServiceRoute]) -> tuple[Rendered, dict[str, bytes]]:
+    def render(self, routes: Sequence[ServiceRoute]) -> tuple[RenderedProxy, dict[str, bytes]]:
         """Everything, certificates included, as bytes by file name.
 
         Raises:

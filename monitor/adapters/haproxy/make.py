@@ -11,8 +11,8 @@ from monitor.adapters.haproxy.driver import HAProxy
 from monitor.adapters.haproxy.files import ProxyFiles
 from monitor.adapters.haproxy.process import ProcessRunner
 from monitor.config.proxy import ProxySection
-from monitor.domain.proxysettings import ProxySettings, ProxyTimeouts
-from monitor.domain.spec import TlsFiles
+from monitor.domain.deploy.spec import TlsFiles
+from monitor.domain.proxy.settings import ProxySettings, ProxyTimeouts
 from monitor.ports.engine import Engine
 
 

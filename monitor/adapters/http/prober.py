@@ -10,8 +10,8 @@ from typing import Final
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from monitor.domain.probing import Answer
-from monitor.domain.spec import HealthPolicy
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import ProbeAnswer
 
 MAX_BODY: Final = 64 * 1024
 
@@ -41,13 +41,13 @@ class AiohttpProber:
             max_field_size=16 * 1024,
         )
 
-    async def probe(self, url: str, policy: HealthPolicy) -> Answer:
+    async def probe(self, url: str, policy: HealthPolicy) -> ProbeAnswer:
         began = time.monotonic()
         limit = aiohttp.ClientTimeout(total=policy.timeout)
         try:
             async with self._session.get(url, headers=policy.headers, timeout=limit, allow_redirects=False) as response:
                 body = await _head(response.content)
-                return Answer(
+                return ProbeAnswer(
                     status=response.status,
                     body=body.decode(errors="replace"),
                     headers=tuple((name.lower(), value) for name, value in response.headers.items()),
@@ -57,7 +57,7 @@ class AiohttpProber:
             error = f"no answer within {policy.timeout:g} s"
         except (aiohttp.ClientError, OSError, ValueError, asyncio.LimitOverrunError) as failure:
             error = _words(failure)
-        return Answer(status=0, error=error, seconds=time.monotonic() - began)
+        return ProbeAnswer(status=0, error=error, seconds=time.monotonic() - began)
 
     async def close(self) -> None:
         await self._session.close()

@@ -40,7 +40,7 @@ class LokiOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class LokiSeries:
     """Labels and (unix seconds, value) pairs; an instant answer has one pair."""
 
     labels: Mapping[str, str]
@@ -48,8 +48,8 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    series: list[Series]
+class QueryAnswer:
+    series: list[LokiSeries]
     warnings: list[str]
 
 
@@ -102,10 +102,10 @@ class LokiClient:
         self._options = options
         self._http = http_client(options)
 
-    def instant(self, query: str, at_ns: int) -> Answer:
+    def instant(self, query: str, at_ns: int) -> QueryAnswer:
         return self._query("/loki/api/v1/query", {"query": query, "time": str(at_ns)})
 
-    def range(self, query: str, start: int, end: int, step: int) -> Answer:
+    def range(self, query: str, start: int, end: int, step: int) -> QueryAnswer:
         """One value for each of `start`, `start + step`, ... `end`; unix seconds."""
         parameters = {"query": query, "start": str(start), "end": str(end), "step": f"{step}s"}
         return self._query("/loki/api/v1/query_range", parameters)
@@ -113,17 +113,17 @@ class LokiClient:
     def close(self) -> None:
         self._http.close()
 
-    def _query(self, path: str, parameters: dict[str, str]) -> Answer:
+    def _query(self, path: str, parameters: dict[str, str]) -> QueryAnswer:
         response = self._ask(path, parameters)
         body = self._body(response)
         series = []
         for item in (body.data.result if body.data else None) or []:
             pairs = item.values or ([item.value] if item.value else [])
             try:
-                series.append(Series(item.metric, [(at, float(value)) for at, value in pairs]))
+                series.append(LokiSeries(item.metric, [(at, float(value)) for at, value in pairs]))
             except ValueError:
                 raise SourceError(f"{self._where}: a value is no number: {pairs!r:.100}") from None
-        return Answer(series, body.warnings or [])
+        return QueryAnswer(series, body.warnings or [])
 
     def _ask(self, path: str, parameters: dict[str, str]) -> httpx.Response:
         tries = 0

@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-from monitor.adapters.loki.client import Answer, LokiClient, TooManySeries
-from monitor.domain.logcounts import Counts
-from monitor.domain.logql import HEALTH, UNPARSED, Queries, Selector, queries
-from monitor.domain.logrules import LogRule
-from monitor.domain.logvalues import scale
-from monitor.domain.logwindows import Group, due, groups, halves
+from monitor.adapters.loki.client import LokiClient, QueryAnswer, TooManySeries
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.logql import HEALTH, UNPARSED, Queries, Selector, queries
+from monitor.domain.logs.rules import LogRule
+from monitor.domain.logs.values import scale
+from monitor.domain.logs.windows import Group, due, groups, halves
 from monitor.ports.logs import Batch, Cursor
 
 _COUNTED_TO: Final = "counted_to"  # end of the last window counted, milliseconds
@@ -60,7 +60,7 @@ class LokiSource:
             last -= part
         return found
 
-    def _at(self, end: int, query: str) -> Answer:
+    def _at(self, end: int, query: str) -> QueryAnswer:
         return self._client.instant(query, end * 1_000_000)
 
     def collect(self, cursor: Cursor, now: float) -> Batch:
@@ -79,7 +79,7 @@ class LokiSource:
         if not windows.ends or not self._rules:
             return Batch({}, cursor, (windows.first - windows.length) / 1000)
 
-        def ask(query: str) -> Answer:
+        def ask(query: str) -> QueryAnswer:
             return self._client.range(query, windows.first // 1000, windows.last // 1000, windows.length // 1000)
 
         seen: dict[int, dict[str, Counts]] = {end: {} for end in windows.ends}
@@ -115,7 +115,7 @@ class LokiSource:
         return Batch(increments, kept, last / 1000, tuple(warnings), more)
 
     def _ask_all(
-        self, services: Iterable[str], length: int, ask: Callable[[str], Answer], warnings: list[str]
+        self, services: Iterable[str], length: int, ask: Callable[[str], QueryAnswer], warnings: list[str]
     ) -> dict[tuple[str, int], Counts]:
         """Counts by service and the end of their window."""
         found: dict[tuple[str, int], Counts] = {}
@@ -134,7 +134,7 @@ class LokiSource:
         return found
 
     def _ask_group(
-        self, group: Group, length: int, ask: Callable[[str], Answer], warnings: list[str]
+        self, group: Group, length: int, ask: Callable[[str], QueryAnswer], warnings: list[str]
     ) -> dict[tuple[str, int], Counts]:
         found: dict[tuple[str, int], Counts] = {}
         unit_nanos = scale(group.rule.unit, ()).nanos

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from monitor.adapters.http.outgoing import headers, tls
-from monitor.domain.alertbook import Alert
+from monitor.domain.alerting.open_alerts import Alert
 from monitor.errors import NotifyError
 
 PUSH_EVERY: Final = 30.0

@@ -10,7 +10,7 @@ from typing import Any, Final
 from monitor.adapters.notify.mask import channel_id, masked
 from monitor.adapters.notify.messages import Messages
 from monitor.adapters.notify.webhook import refusal
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
 from monitor.errors import NotifyError
 from monitor.ports.notify import Outgoing
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from monitor.adapters.http.outgoing import headers, tls
 from monitor.adapters.notify.mask import channel_id, masked, scheme_of
 from monitor.adapters.notify.messages import Messages
-from monitor.domain.alertbook import Line
-from monitor.domain.conditions import Severity
+from monitor.domain.alerting.conditions import Severity
+from monitor.domain.alerting.open_alerts import MessageLine
 from monitor.errors import NotifyError
 from monitor.ports.notify import Outgoing
 
@@ -137,7 +137,7 @@ class WebhookChannel:
         }
 
 
-def _alert(line: Line) -> dict[str, Any]:
+def _alert(line: MessageLine) -> dict[str, Any]:
     condition = line.condition
     return {
         "status": line.said,

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from monitor.adapters.state.db import Database
-from monitor.domain.alertbook import Alert, Book, Key, Message, Note, Silence
-from monitor.domain.conditions import Condition
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.alerting.open_alerts import Alert, Key, Message, Notice, OpenAlerts, Silence
 from monitor.domain.names import METRIC_ALERTS_SENT
 from monitor.ports.notify import Decided, Outgoing, Pending
 
@@ -26,7 +26,7 @@ class SqliteAlertStore:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def decide(self, decision: Callable[[Book, Sequence[Silence]], Decided], now: float) -> Decided:
+    def decide(self, decision: Callable[[OpenAlerts, Sequence[Silence]], Decided], now: float) -> Decided:
         before = self._book(self._db.rows)
         silences = self.silences(now)
         decided = decision(before, silences)
@@ -45,10 +45,10 @@ class SqliteAlertStore:
                 )
         return decided
 
-    def book(self) -> Book:
+    def book(self) -> OpenAlerts:
         return self._book(self._db.rows)
 
-    def _book(self, rows: Callable[[str], list[sqlite3.Row]]) -> Book:
+    def _book(self, rows: Callable[[str], list[sqlite3.Row]]) -> OpenAlerts:
         alerts: dict[Key, Alert] = {}
         for row in rows("SELECT * FROM alerts ORDER BY since, kind, service"):
             condition = _condition(row["condition"])
@@ -65,11 +65,11 @@ class SqliteAlertStore:
                 )
                 alerts[alert.key] = alert
         notes = [
-            Note(condition, row["at"])
+            Notice(condition, row["at"])
             for row in rows("SELECT condition, at FROM alert_notes ORDER BY id")
             if (condition := _condition(row["condition"])) is not None
         ]
-        return Book(alerts, tuple(notes))
+        return OpenAlerts(alerts, tuple(notes))
 
     def ended(self, since: float) -> list[tuple[Alert, float]]:
         rows = self._db.rows("SELECT * FROM alerts_ended WHERE ended_at >= ? ORDER BY ended_at DESC", (since,))
@@ -195,7 +195,7 @@ class SqliteAlertStore:
 _LASTING: Final = "SELECT * FROM silences WHERE until > ? ORDER BY id"
 
 
-def _save(db: sqlite3.Connection, before: Book, after: Book, now: float) -> None:
+def _save(db: sqlite3.Connection, before: OpenAlerts, after: OpenAlerts, now: float) -> None:
     for key, alert in before.alerts.items():
         if key not in after.alerts:
             db.execute("DELETE FROM alerts WHERE kind = ? AND service = ?", key)

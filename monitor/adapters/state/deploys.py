@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from monitor.adapters.state.db import Database
+from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release, Result, ServiceFlags, past
 from monitor.domain.names import Color
-from monitor.domain.records import DeployRecord, JournalEntry, Release, Result, ServiceFlags, past
-from monitor.domain.routes import Slot
+from monitor.domain.proxy.routes import Slot
 
 KEPT_DEPLOYS: Final = 500  # per service, besides those of releases
 

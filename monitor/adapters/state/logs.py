@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from monitor.adapters.state.db import Database
-from monitor.domain.logcounts import Counts
+from monitor.domain.logs.counts import Counts
 from monitor.errors import StateError
 from monitor.ports.logs import Batch, Cursor, Progress
 

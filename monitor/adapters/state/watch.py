@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from monitor.adapters.state.db import Database
-from monitor.domain.conditions import ConditionKind
-from monitor.domain.status import HealthBucket, IncidentView
-from monitor.domain.watch import Watch
+from monitor.domain.alerting.conditions import ConditionKind
+from monitor.domain.health.status import HealthBucket, IncidentView
+from monitor.domain.health.watch import Watch
 
 MAX_DETAIL: Final = 64 * 1024
 MAX_ACTS: Final = 200  # of one incident; a loop that lasts for days says nothing new after that

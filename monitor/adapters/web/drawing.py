@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from monitor.domain.timeline import Kind, Slice
+from monitor.domain.health.timeline import Kind, Slice
 
 BAR: Final = 5
 GAP: Final = 2

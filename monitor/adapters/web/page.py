@@ -12,9 +12,9 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from monitor.adapters.web import drawing
-from monitor.domain.peers import PeerView
-from monitor.domain.status import ServiceView, StatusSnapshot
-from monitor.domain.timeline import availability, slices
+from monitor.domain.alerting.peers import PeerView
+from monitor.domain.health.status import ServiceView, StatusSnapshot
+from monitor.domain.health.timeline import availability, slices
 
 FOLDER: Final = Path(__file__).parent
 SHOWN: Final = 12

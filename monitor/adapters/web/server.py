@@ -14,12 +14,12 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from monitor.adapters.prometheus import CONTENT_TYPE, Exposition
+from monitor.adapters.prometheus.exposition import CONTENT_TYPE, Exposition
 from monitor.adapters.web import page
 from monitor.adapters.web.guard import add_headers, guard
 from monitor.adapters.web.live import EVERY, Live
-from monitor.domain.peers import PeerView
-from monitor.domain.status import StatusSnapshot
+from monitor.domain.alerting.peers import PeerView
+from monitor.domain.health.status import StatusSnapshot
 from monitor.errors import BgmonError, UsageError
 from monitor.ports.status import StatusSource
 from monitor.ports.web import PeersSource

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from monitor.domain.boards import COLUMNS, Board, Catalogue, Need, Panel, Query, Threshold
+from monitor.domain.boards.board import COLUMNS, Board, Catalogue, Need, Panel, Query, Threshold
 from monitor.render.grafana import variables
 from monitor.render.grafana.fill import fill, objective_values, values_for
 from monitor.render.grafana.panels import panel_json

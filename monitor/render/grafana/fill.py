@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from monitor.domain.health.watch import STATES
 from monitor.domain.names import METRIC_SERVICE_STATE
-from monitor.domain.watch import STATES
 from monitor.render.site import Objective
 
 # What may stand in a query, and what it becomes.

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from monitor.domain.boards import Column, Paint, Panel, PanelType, Threshold, Tone, Word
-from monitor.domain.watch import STATES, State
+from monitor.domain.boards.board import Column, Paint, Panel, PanelType, Threshold, Tone, Word
+from monitor.domain.health.watch import STATES, HealthState
 from monitor.render.grafana.variables import LOKI, PROMETHEUS
 
 COLORS: Final[dict[Tone, str]] = {
@@ -20,7 +20,7 @@ COLORS: Final[dict[Tone, str]] = {
     "text": "text",
     "transparent": "transparent",
 }
-STATE_TONES: Final[dict[State, Tone]] = {
+STATE_TONES: Final[dict[HealthState, Tone]] = {
     "unknown": "text",
     "starting": "blue",
     "healthy": "green",

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-from monitor.domain.drawing import Span
+from monitor.domain.boards.drawing import TimeRange
 
 _SPANS: Final = (5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 _DAY: Final = 86400
@@ -25,7 +25,7 @@ def ticks(low: float, high: float, wanted: int = 4, *, binary: bool = False) -> 
     return [number * step for number in range(first, max(last, first + 1) + 1)]
 
 
-def times(span: Span, wanted: int) -> list[tuple[float, str]]:
+def times(span: TimeRange, wanted: int) -> list[tuple[float, str]]:
     """Round times in the span with their labels, in UTC."""
     raw = (span.end - span.start) / wanted
     step = next((seconds for seconds in _SPANS if seconds >= raw), _SPANS[-1])

@@ -6,8 +6,8 @@ import html
 from collections.abc import Sequence
 from typing import Final
 
-from monitor.domain.boards import Panel, Tone
-from monitor.domain.series import Series
+from monitor.domain.boards.board import Panel, Tone
+from monitor.domain.boards.series import Series
 from monitor.render.grafana.panels import paint_of
 
 TONES: Final[dict[Tone, str]] = {

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from monitor.domain.boards import COLUMNS
-from monitor.domain.drawing import PanelData, Span
+from monitor.domain.boards.board import COLUMNS
+from monitor.domain.boards.drawing import PanelData, TimeRange
 from monitor.render.grafana.board import ReadyBoard
 from monitor.render.preview.look import esc
 from monitor.render.preview.panels import body
@@ -66,7 +66,7 @@ border-bottom:1px solid #202329}
 """
 
 
-def page(ready: ReadyBoard, data: Sequence[PanelData], span: Span, *, source: str, sample: bool) -> str:
+def page(ready: ReadyBoard, data: Sequence[PanelData], span: TimeRange, *, source: str, sample: bool) -> str:
     """`data` is in the order of the board's panels; `source` says in words where they come from."""
     answers = iter(data)
     cells: list[str] = []
@@ -88,7 +88,7 @@ def page(ready: ReadyBoard, data: Sequence[PanelData], span: Span, *, source: st
     )
 
 
-def _section(data: PanelData, x: int, y: int, span: Span) -> str:
+def _section(data: PanelData, x: int, y: int, span: TimeRange) -> str:
     panel = data.panel
     column = (WIDTH - 2 * _MARGIN - (COLUMNS - 1) * _GAP) / COLUMNS
     width = panel.width * column + (panel.width - 1) * _GAP - 2 * _PAD

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from monitor.domain.boards import Column, PanelType, Threshold, Word
-from monitor.domain.drawing import PanelData, Span, tone_of
-from monitor.domain.series import Series
+from monitor.domain.boards.board import Column, PanelType, Threshold, Word
+from monitor.domain.boards.drawing import PanelData, TimeRange, tone_of
+from monitor.domain.boards.series import Series
 from monitor.render.grafana.panels import STATE_WORDS
 from monitor.render.preview import plots
 from monitor.render.preview.look import PALETTE, TONES, colors, esc
@@ -21,7 +21,7 @@ _MOST_LEGEND: Final = 5
 _WORST_STATES: Final = 4
 
 
-def body(data: PanelData, width: float, height: float, span: Span) -> str:
+def body(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     """`width` and `height` are the pixels there are."""
     if data.problem:
         return f'<div class="none">{esc(data.problem)}</div>'
@@ -32,7 +32,7 @@ def body(data: PanelData, width: float, height: float, span: Span) -> str:
     return _BODIES[data.panel.type](data, width, height, span)
 
 
-def _timeseries(data: PanelData, width: float, height: float, span: Span) -> str:
+def _timeseries(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     rows = data.series[:_MOST_LEGEND]
     legend = "".join(
         f'<tr><td><i style="background:{color}"></i>{esc(item.name)}</td>{_numbers(data, item)}</tr>'
@@ -49,7 +49,7 @@ def _numbers(data: PanelData, item: Series) -> str:
     return "".join(f"<td>{esc(show(value, data.panel.unit, decimals=data.panel.decimals))}</td>" for value in shown)
 
 
-def _stat(data: PanelData, width: float, height: float, span: Span) -> str:
+def _stat(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     panel = data.panel
     items = [item for item in data.series if item.last is not None]
     words = {word.value: word for word in (STATE_WORDS if panel.states else panel.words)}
@@ -73,7 +73,7 @@ def _stat(data: PanelData, width: float, height: float, span: Span) -> str:
     return f'<div class="stats">{"".join(out)}</div>'
 
 
-def _said(item: Series, data: PanelData, words: dict[float, Word], span: Span) -> tuple[str, str]:
+def _said(item: Series, data: PanelData, words: dict[float, Word], span: TimeRange) -> tuple[str, str]:
     value = item.last or 0.0
     word = words.get(value)
     if word is not None:
@@ -82,7 +82,7 @@ def _said(item: Series, data: PanelData, words: dict[float, Word], span: Span) -
     return text, TONES[tone_of(value, data.panel.thresholds, "text" if data.panel.thresholds else "green")]
 
 
-def _gauge(data: PanelData, width: float, height: float, span: Span) -> str:
+def _gauge(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     del span
     shown = data.series[:3]
     return (
@@ -92,15 +92,15 @@ def _gauge(data: PanelData, width: float, height: float, span: Span) -> str:
     )
 
 
-def _heatmap(data: PanelData, width: float, height: float, span: Span) -> str:
+def _heatmap(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     return plots.heatmap(data, width, height, span)
 
 
-def _timeline(data: PanelData, width: float, height: float, span: Span) -> str:
+def _timeline(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     return plots.timeline(data, width, height, span)
 
 
-def _bar(data: PanelData, width: float, height: float, span: Span) -> str:
+def _bar(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     del width, height, span
     items = sorted(data.series, key=lambda item: -(item.last or 0))
     most = max((item.last or 0 for item in items), default=1) or 1
@@ -113,7 +113,7 @@ def _bar(data: PanelData, width: float, height: float, span: Span) -> str:
     return f'<div class="bars">{rows}</div>'
 
 
-def _table(data: PanelData, width: float, height: float, span: Span) -> str:
+def _table(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     del width, height
     panel = data.panel
     rows: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
@@ -136,7 +136,7 @@ def _table(data: PanelData, width: float, height: float, span: Span) -> str:
     return f'<table class="table"><tr>{head}</tr>{"".join(lines)}</table>'
 
 
-def _cell(value: float | None, column: Column, span: Span) -> str:
+def _cell(value: float | None, column: Column, span: TimeRange) -> str:
     if value is None or not math.isfinite(value):
         return "<td></td>"
     word = next((word for word in column.words if word.value == value), None)
@@ -146,7 +146,7 @@ def _cell(value: float | None, column: Column, span: Span) -> str:
     return f'<td style="color:{color}">{esc(text)}</td>'
 
 
-def _logs(data: PanelData, width: float, height: float, span: Span) -> str:
+def _logs(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     del width, height, span
     rows = []
     for item in data.series:
@@ -156,7 +156,7 @@ def _logs(data: PanelData, width: float, height: float, span: Span) -> str:
     return f'<div class="logs">{"".join(rows)}</div>'
 
 
-_BODIES: Final[dict[PanelType, Callable[[PanelData, float, float, Span], str]]] = {
+_BODIES: Final[dict[PanelType, Callable[[PanelData, float, float, TimeRange], str]]] = {
     "timeseries": _timeseries,
     "stat": _stat,
     "gauge": _gauge,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from monitor.domain.boards import Panel
-from monitor.domain.drawing import PanelData, Span, tone_of
-from monitor.domain.series import Series
+from monitor.domain.boards.board import Panel
+from monitor.domain.boards.drawing import PanelData, TimeRange, tone_of
+from monitor.domain.boards.series import Series
 from monitor.render.grafana.panels import STATE_WORDS
 from monitor.render.preview.axes import ticks, times
 from monitor.render.preview.look import DIM, GRID, TONES, colors, esc
@@ -40,7 +40,7 @@ class Frame:
     """From values to pixels."""
 
     def __init__(
-        self, width: float, height: float, span: Span, *, low: float = 0.0, high: float = 1.0, left: float = LEFT
+        self, width: float, height: float, span: TimeRange, *, low: float = 0.0, high: float = 1.0, left: float = LEFT
     ) -> None:
         self.width, self.height, self.span, self.left = width, height, span, left
         self.low, self.high = low, high if high > low else low + 1
@@ -76,7 +76,7 @@ def svg(width: float, height: float, inner: str) -> str:
     return f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">{inner}</svg>'
 
 
-def timeseries(data: PanelData, width: float, height: float, span: Span) -> str:
+def timeseries(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     panel, series = data.panel, data.series
     looks = colors(panel, series)
     stacked = _stacked(series, [dashed for _, dashed in looks]) if panel.stack else [None] * len(series)
@@ -175,7 +175,7 @@ def _bars(frame: Frame, item: Series, base: Stack | None, color: str) -> str:
     )
 
 
-def heatmap(data: PanelData, width: float, height: float, span: Span) -> str:
+def heatmap(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     """Cumulative buckets as Prometheus has them; a cell is the difference to the bucket below."""
     rows = sorted(
         ((float(item.labels["le"]), item) for item in data.series if "le" in item.labels), key=lambda row: row[0]
@@ -207,7 +207,7 @@ def heatmap(data: PanelData, width: float, height: float, span: Span) -> str:
     return svg(width, height, "".join(out))
 
 
-def timeline(data: PanelData, width: float, height: float, span: Span) -> str:
+def timeline(data: PanelData, width: float, height: float, span: TimeRange) -> str:
     panel = data.panel
     words = {word.value: word for word in (STATE_WORDS if panel.states else panel.words)}
     left = 16 + 6.5 * min(_LONGEST, max((len(item.name) for item in data.series), default=0))
@@ -248,7 +248,7 @@ def _spells(item: Series, end: float) -> list[tuple[float, float, float]]:
     return spells
 
 
-def sparkline(item: Series, width: float, height: float, span: Span, color: str) -> str:
+def sparkline(item: Series, width: float, height: float, span: TimeRange, color: str) -> str:
     values = item.values
     if len(values) < 2:  # noqa: PLR2004
         return ""

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from monitor.domain.outbox import LONGEST_ASKED, hopeless, retry_wait
+from monitor.domain.alerting.outbox import LONGEST_ASKED, hopeless, retry_wait
 from monitor.errors import LockedError, NotifyError, StateError
 from monitor.ports.clock import Clock
 from monitor.ports.deploys import Locks

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from monitor.domain import alerts
-from monitor.domain.alertbook import GRAVITY, AlertPolicy, Book, Line, Message, Silence
-from monitor.domain.conditions import Condition, ConditionKind
+from monitor.domain.alerting import alerts
+from monitor.domain.alerting.conditions import Condition, ConditionKind
+from monitor.domain.alerting.open_alerts import GRAVITY, AlertPolicy, Message, MessageLine, OpenAlerts, Silence
 from monitor.ports.notify import AlertStore, Channel, Decided, Outgoing
 
 
@@ -62,11 +62,11 @@ class AlertManager:
 
     def _change(
         self,
-        change: Callable[[Book], tuple[Book, tuple[Line, ...]]],
+        change: Callable[[OpenAlerts], tuple[OpenAlerts, tuple[MessageLine, ...]]],
         now: float,
         policy: AlertPolicy | None = None,
     ) -> None:
-        def decision(book: Book, silences: Sequence[Silence]) -> Decided:
+        def decision(book: OpenAlerts, silences: Sequence[Silence]) -> Decided:
             book, at_once = change(book)
             book, due = alerts.flush(book, silences, policy or self._policy, now)
             lines = (*at_once, *due)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from monitor.domain.alertbook import AlertPolicy
+from monitor.domain.alerting.open_alerts import AlertPolicy
 from monitor.ports.clock import Clock
 from monitor.ports.deploys import Locks
 from monitor.ports.notify import AlertSink, AlertStore, Channel

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import COLORS, Color
-from monitor.domain.records import Release
-from monitor.domain.routes import Slot, SlotStatus
-from monitor.domain.spec import ServiceSpec
+from monitor.domain.proxy.routes import Slot, SlotStatus
 from monitor.errors import BgmonError, LockedError, ProxyError, UsageError
-from monitor.services.deploy.parts import Order, Parts
+from monitor.services.deploy.deps import DeployDeps, DeployRequest
 from monitor.services.deploy.recover import recover_service
 from monitor.services.deploy.recreate import recreate
-from monitor.services.deploy.rollback import choose, rollback_order
+from monitor.services.deploy.rollback import choose, rollback_request
 from monitor.services.deploy.swap import Swap
-from monitor.services.deploy.switchboard import persist
+from monitor.services.deploy.traffic import save_proxy_config
 
 
-def deploy(parts: Parts, order: Order) -> Release:
+def deploy(deps: DeployDeps, order: DeployRequest) -> Release:
     """One whole deploy.
 
     Raises:
@@ -27,11 +27,11 @@ def deploy(parts: Parts, order: Order) -> Release:
         DeployFailed, EngineError, ProxyError: it failed; what served before serves.
         UnreachableError: the engine or the proxy went away; what is left to do is in the journal.
     """
-    return Swap(parts, order).run()
+    return Swap(deps, order).run()
 
 
 def roll_back(
-    parts: Parts,
+    deps: DeployDeps,
     service: str,
     *,
     to: str | None = None,
@@ -43,7 +43,7 @@ def roll_back(
     """One whole rollback; where to is decided under the lock, once cut-off deploys are settled.
 
     Args:
-        parts: the ports.
+        deps: the ports.
         service: which.
         to: a version or deploy id; by default the newest good release of another image.
         previous: the release that was active before, whatever its image.
@@ -55,37 +55,37 @@ def roll_back(
         UsageError: there is no such release, or `bad` is not active any more.
         And all that `deploy` raises.
     """
-    with parts.locks.acquire(service, wait=wait, purpose="rollback"):
-        for line in recover_service(parts, service):
-            parts.tell("recovered", service, line)
-        active = parts.store.active(service)
+    with deps.locks.acquire(service, wait=wait, purpose="rollback"):
+        for line in recover_service(deps, service):
+            deps.tell("recovered", service, line)
+        active = deps.store.active(service)
         if bad is not None and active is not None and active.deploy != bad:
             raise UsageError(f"{service}: {active.version} was deployed meanwhile")
-        target = choose(parts.store, service, to, previous=previous)
-        return Swap(parts, rollback_order(parts, target, current=current)).run_locked()
+        target = choose(deps.store, service, to, previous=previous)
+        return Swap(deps, rollback_request(deps, target, current=current)).run_locked()
 
 
 class DeployService:
     """The Deployer port."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, deps: DeployDeps) -> None:
+        self._deps = deps
 
     def recreate(self, service: str) -> None:
         with self._lock(service, "recreation"):
-            recover_service(self._parts, service)
-            recreate(self._parts, service)
+            recover_service(self._deps, service)
+            recreate(self._deps, service)
 
     def rollback(self, service: str, reason: str, bad: str) -> str:
-        self._parts.tell("warning", service, f"rolling back: {reason}")
-        return roll_back(self._parts, service, bad=bad).version
+        self._deps.tell("warning", service, f"rolling back: {reason}")
+        return roll_back(self._deps, service, bad=bad).version
 
     def recover(self) -> list[str]:
         lines: list[str] = []
-        for service in dict.fromkeys(record.service for record in self._parts.store.unfinished()):
+        for service in dict.fromkeys(record.service for record in self._deps.store.unfinished()):
             try:
                 with self._lock(service, "recovery"):
-                    lines += [f"{service}: {line}" for line in recover_service(self._parts, service)]
+                    lines += [f"{service}: {line}" for line in recover_service(self._deps, service)]
             except LockedError:
                 continue  # it is not cut off, but under way
             except BgmonError as error:
@@ -93,13 +93,13 @@ class DeployService:
         return lines
 
     def reroute(self) -> list[str]:
-        lines = [line for service in self._parts.store.all_slots() if (line := self._reroute(service))]
+        lines = [line for service in self._deps.store.all_slots() if (line := self._reroute(service))]
         if lines:
-            persist(self._parts)
+            save_proxy_config(self._deps)
         return lines
 
     def _reroute(self, service: str) -> str:
-        store = self._parts.store
+        store = self._deps.store
         if self._matches(service, store.slots(service)):
             return ""
         try:
@@ -116,19 +116,19 @@ class DeployService:
 
     def _matches(self, service: str, recorded: Mapping[Color, Slot]) -> bool:
         try:
-            running = self._parts.proxy.slots(service)
+            running = self._deps.proxy.slots(service)
         except ProxyError:
             return True  # no longer in bgmon.yml: it has no entry to be wrong
         return all(_same(recorded.get(color), running.get(color)) for color in COLORS)
 
     def _restore(self, service: str, release: Release) -> None:
-        for color, slot in self._parts.store.slots(service).items():
+        for color, slot in self._deps.store.slots(service).items():
             if slot.state == "ready":
-                self._parts.proxy.stage(service, color, slot.port, slot.version)
-        self._parts.proxy.switch(service, release.color)
+                self._deps.proxy.stage(service, color, slot.port, slot.version)
+        self._deps.proxy.switch(service, release.color)
 
     def _lock(self, service: str, purpose: str) -> AbstractContextManager[None]:
-        return self._parts.locks.acquire(service, wait=0, purpose=purpose)
+        return self._deps.locks.acquire(service, wait=0, purpose=purpose)
 
 
 def _same(recorded: Slot | None, running: SlotStatus | None) -> bool:

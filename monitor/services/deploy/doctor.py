@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from monitor.errors import BgmonError
-from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.status import rows
 
 _LOW_DISK = 2 * 1024**3
@@ -22,15 +22,15 @@ class Finding:
     hint: str = ""
 
 
-def examine(parts: Parts, configured: list[str]) -> list[Finding]:
+def examine(deps: DeployDeps, configured: list[str]) -> list[Finding]:
     """Look at everything; nothing is changed. Never raises: what fails is a finding."""
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("installation", _installation),
-        ("engine", lambda: _engine(parts)),
-        ("proxy", lambda: _proxy(parts)),
-        ("hooks", lambda: _hooks(parts)),
-        ("deploys", lambda: _deploys(parts)),
-        ("services", lambda: _services(parts, configured)),
+        ("engine", lambda: _engine(deps)),
+        ("proxy", lambda: _proxy(deps)),
+        ("hooks", lambda: _hooks(deps)),
+        ("deploys", lambda: _deploys(deps)),
+        ("services", lambda: _services(deps, configured)),
     )
     findings: list[Finding] = []
     for name, check in checks:
@@ -51,18 +51,18 @@ def _installation() -> Iterator[Finding]:
         yield Finding("installation", "ok", "the package `monitor` is bgmon's own")
 
 
-def _engine(parts: Parts) -> Iterator[Finding]:
-    info = parts.engine.info()
+def _engine(deps: DeployDeps) -> Iterator[Finding]:
+    info = deps.engine.info()
     yield Finding("engine", "ok", f"Docker {info.version} ({info.architecture}), {info.containers} containers")
-    free = parts.host.disk_free(info.root_dir)
+    free = deps.host.disk_free(info.root_dir)
     if free is not None and free < _LOW_DISK:
         yield Finding("disk", "warning", f"{free // 1024**2} MB free at {info.root_dir}", "free some: bgmon prune")
     elif free is not None:
         yield Finding("disk", "ok", f"{free // 1024**3} GB free at {info.root_dir}")
 
 
-def _proxy(parts: Parts) -> Iterator[Finding]:
-    status = parts.proxy.status()
+def _proxy(deps: DeployDeps) -> Iterator[Finding]:
+    status = deps.proxy.status()
     if status.running:
         yield Finding("proxy", "ok", f"HAProxy {status.version} listens on {', '.join(status.listening)}")
     else:
@@ -71,16 +71,16 @@ def _proxy(parts: Parts) -> Iterator[Finding]:
         )
 
 
-def _hooks(parts: Parts) -> Iterator[Finding]:
-    problems = parts.hooks.check()
+def _hooks(deps: DeployDeps) -> Iterator[Finding]:
+    problems = deps.hooks.check()
     for problem in problems:
         yield Finding("hooks", "error", problem)
     if not problems:
         yield Finding("hooks", "ok", "all that exist can be run")
 
 
-def _deploys(parts: Parts) -> Iterator[Finding]:
-    cut_off = [record for record in parts.store.unfinished() if not parts.locks.held(record.service)]
+def _deploys(deps: DeployDeps) -> Iterator[Finding]:
+    cut_off = [record for record in deps.store.unfinished() if not deps.locks.held(record.service)]
     for record in cut_off:
         text = f"{record.service}: the {record.kind} of {record.version} was cut off"
         yield Finding("deploys", "warning", text, "settle it: bgmon deploy --resume")
@@ -88,8 +88,8 @@ def _deploys(parts: Parts) -> Iterator[Finding]:
         yield Finding("deploys", "ok", "none was cut off")
 
 
-def _services(parts: Parts, configured: list[str]) -> Iterator[Finding]:
-    found, orphans = rows(parts.engine, parts.store, parts.project, configured)
+def _services(deps: DeployDeps, configured: list[str]) -> Iterator[Finding]:
+    found, orphans = rows(deps.engine, deps.store, deps.project, configured)
     for row in found:
         if row.version is not None and row.state not in ("running", "stopped", "maintenance", "starting"):
             yield Finding(

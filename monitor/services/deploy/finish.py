@@ -7,20 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
-from monitor.domain.records import Release
-from monitor.domain.spec import ServiceSpec
-from monitor.domain.swap import Step
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.deploy.swap import Step
 from monitor.errors import BgmonError
-from monitor.services.deploy.green import Green, discard_retired, retire
-from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.candidate import Candidate, discard_retired, retire
+from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.prune import prune_service
-from monitor.services.deploy.switchboard import Switchboard, board_of, leave
+from monitor.services.deploy.traffic import TrafficControl, board_of, leave
 
 
 def finish(
-    parts: Parts,
+    deps: DeployDeps,
     spec: ServiceSpec,
-    green: Green,
+    green: Candidate,
     blue: Release | None,
     *,
     container: str,
@@ -33,7 +33,7 @@ def finish(
     """Safe to repeat from any of its steps.
 
     Args:
-        parts: the ports.
+        deps: the ports.
         spec: green's spec.
         green: what serves from now on.
         blue: what served before, if anything.
@@ -48,64 +48,64 @@ def finish(
         BakeFailed: `before_stop` found that green is not fit to be left alone; blue still runs.
         UnreachableError: the engine or the proxy does not answer; the journal keeps what is left to do.
     """
-    clock = parts.clock
-    board = Switchboard(parts, spec)
+    clock = deps.clock
+    traffic = TrafficControl(deps, spec)
     with ThreadPoolExecutor(max_workers=1) as side:
         note("drain", {})
         started = clock.monotonic()
-        board.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
+        traffic.switch(green.color)  # once more: the proxy may have been restarted, or a kill come before it was told
         if blue is not None:
-            retired = side.submit(retire, parts.engine, blue.container)
-            _drain(parts, board_of(parts, spec, blue), spec, blue)
-            parts.tell("drained", spec.name, f"{blue.color} is idle")
+            retired = side.submit(retire, deps.engine, blue.container)
+            _drain(deps, board_of(deps, spec, blue), spec, blue)
+            deps.tell("drained", spec.name, f"{blue.color} is idle")
             retired.result()
         before_stop()
         timings["drain"] = clock.monotonic() - started
         note("retire", {})
         started = clock.monotonic()
-        written = side.submit(board.persist)
+        written = side.submit(traffic.save_config)
         if blue is not None:
-            discard_retired(parts.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
+            discard_retired(deps.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
         written.result()
         before_end()
         timings["stop"] = clock.monotonic() - started
         timings["total"] = clock.monotonic() - began
     release = green.release(container, clock.now())
-    parts.store.finish(green.deploy, "deployed", at=clock.now(), timings=timings, release=release)
-    flags = parts.store.flags(spec.name)
+    deps.store.finish(green.deploy, "deployed", at=clock.now(), timings=timings, release=release)
+    flags = deps.store.flags(spec.name)
     if flags.stopped_by:  # whoever deploys it wants it to run
-        parts.store.set_flags(spec.name, replace(flags, stopped_by="", stopped_at=None))
-    _afterwards(parts, spec, green.deploy)
+        deps.store.set_flags(spec.name, replace(flags, stopped_by="", stopped_at=None))
+    _afterwards(deps, spec, green.deploy)
     return release
 
 
-def _drain(parts: Parts, board: Switchboard, spec: ServiceSpec, blue: Release) -> None:
+def _drain(deps: DeployDeps, traffic: TrafficControl, spec: ServiceSpec, blue: Release) -> None:
     if not spec.proxied:  # nothing took the traffic over, so that nothing took it away
-        board.rest()
-    left = board.drained(blue.color, spec.deploy.drain)
+        traffic.rest()
+    left = traffic.drained(blue.color, spec.deploy.drain)
     if left:
-        parts.tell("warning", spec.name, f"{left} requests were still under way after {spec.deploy.drain:g} s")
-    board.close(blue.color)
+        deps.tell("warning", spec.name, f"{left} requests were still under way after {spec.deploy.drain:g} s")
+    traffic.close(blue.color)
 
 
-def _afterwards(parts: Parts, spec: ServiceSpec, deploy: str) -> None:
+def _afterwards(deps: DeployDeps, spec: ServiceSpec, deploy: str) -> None:
     """What must not turn a good deploy into a failed one."""
     try:
-        if not spec.proxied and parts.store.slots(spec.name):
-            leave(parts, spec.name)
+        if not spec.proxied and deps.store.slots(spec.name):
+            leave(deps, spec.name)
     except BgmonError as error:
-        parts.tell("warning", spec.name, f"the proxy still has it: {error}")
+        deps.tell("warning", spec.name, f"the proxy still has it: {error}")
     try:
-        prune_service(parts, spec.name, keep=spec.deploy.keep_images)
+        prune_service(deps, spec.name, keep=spec.deploy.keep_images)
     except BgmonError as error:
-        parts.tell("warning", spec.name, f"old images could not be pruned: {error}")
-    announce(parts, spec.name, deploy)
+        deps.tell("warning", spec.name, f"old images could not be pruned: {error}")
+    announce(deps, spec.name, deploy)
 
 
-def announce(parts: Parts, service: str, deploy: str) -> None:
+def announce(deps: DeployDeps, service: str, deploy: str) -> None:
     """Tell whoever wants to know of a deploy that ended."""
-    if parts.announce is None:
+    if deps.announce is None:
         return
-    for record in parts.store.deploys(service, limit=20):
+    for record in deps.store.deploys(service, limit=20):
         if record.id == deploy:
-            parts.announce(record)
+            deps.announce(record)

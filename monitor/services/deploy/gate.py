@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from monitor.domain.causes import kill_words
 from monitor.domain.containers import Container
-from monitor.domain.gate import Gate, observe, pause
+from monitor.domain.deploy.gate import Gate, observe, pause
+from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
+from monitor.domain.health.causes import kill_words
+from monitor.domain.health.probing import ProbeAnswer, effective_policy
 from monitor.domain.mask import mask
-from monitor.domain.probing import Answer, resolve
-from monitor.domain.spec import HealthPolicy, ServiceSpec
 from monitor.errors import BgmonError, GateFailed
-from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.deps import DeployDeps
 
 LOOPBACK: Final = "127.0.0.1"
 _LOG_LINES: Final = 20
 _LONGEST_LINE: Final = 500
 
 
-def policy_for(parts: Parts, spec: ServiceSpec, image_id: str) -> HealthPolicy:
-    image = parts.engine.image(image_id)
-    return resolve(spec.health, port=spec.port, healthcheck=image is not None and image.healthcheck)
+def policy_for(deps: DeployDeps, spec: ServiceSpec, image_id: str) -> HealthPolicy:
+    image = deps.engine.image(image_id)
+    return effective_policy(spec.health, port=spec.port, healthcheck=image is not None and image.healthcheck)
 
 
 def pass_gate(
-    parts: Parts,
+    deps: DeployDeps,
     spec: ServiceSpec,
     policy: HealthPolicy,
     *,
@@ -39,63 +39,63 @@ def pass_gate(
     Raises:
         GateFailed: it is not, with its last answers, its last log lines and a hint.
     """
-    gate = Gate(policy, began=parts.clock.monotonic())
+    gate = Gate(policy, began=deps.clock.monotonic())
     shown: tuple[str, ...] = ()
     while gate.verdict == "wait":
-        if parts.cancelled():
+        if deps.cancelled():
             raise GateFailed("interrupted while waiting for green's health")
-        state = parts.engine.inspect(container)
-        gate = observe(gate, state, _ask(parts, policy, state, port), parts.clock.monotonic())
+        state = deps.engine.inspect(container)
+        gate = observe(gate, state, _ask(deps, policy, state, port), deps.clock.monotonic())
         # Health pages like to name the database they cannot reach, password and all.
         gate = replace(gate, answers=tuple(mask(answer, secrets.values()) for answer in gate.answers))
         if gate.answers[-1:] != shown[-1:]:
             shown = gate.answers
-            parts.tell("gate", spec.name, f"health: {gate.answers[-1]}", answer=gate.answers[-1])
+            deps.tell("gate", spec.name, f"health: {gate.answers[-1]}", answer=gate.answers[-1])
         if gate.verdict == "wait":
-            parts.clock.sleep(pause(gate, parts.clock.monotonic()))
+            deps.clock.sleep(pause(gate, deps.clock.monotonic()))
     if gate.verdict == "fail":
-        raise _failure(parts, spec, gate, container, secrets)
+        raise _failure(deps, spec, gate, container, secrets)
 
 
-def _ask(parts: Parts, policy: HealthPolicy, state: Container | None, port: int | None) -> Answer | None:
+def _ask(deps: DeployDeps, policy: HealthPolicy, state: Container | None, port: int | None) -> ProbeAnswer | None:
     if policy.mode != "http" or state is None or port is None:
         return None
     if not state.running:
-        return Answer(status=0, error=f"the container is {state.state}")
-    return parts.prober.probe(LOOPBACK, port, policy)
+        return ProbeAnswer(status=0, error=f"the container is {state.state}")
+    return deps.prober.probe(LOOPBACK, port, policy)
 
 
-def _failure(parts: Parts, spec: ServiceSpec, gate: Gate, container: str, secrets: Mapping[str, str]) -> GateFailed:
+def _failure(deps: DeployDeps, spec: ServiceSpec, gate: Gate, container: str, secrets: Mapping[str, str]) -> GateFailed:
     lines = [f"green did not get healthy: {gate.reason}"]
     if gate.answers:
         lines += ["  last answers:", *(f"  | {answer}" for answer in gate.answers)]
-    tail = log_tail(parts, container, secrets)
+    tail = log_tail(deps, container, secrets)
     if tail:
         lines += ["  its last log lines:", *(f"  | {line}" for line in tail)]
-    return GateFailed("\n".join(lines), hint=_hint(parts, spec, gate, container))
+    return GateFailed("\n".join(lines), hint=_hint(deps, spec, gate, container))
 
 
-def log_tail(parts: Parts, container: str, secrets: Mapping[str, str]) -> list[str]:
+def log_tail(deps: DeployDeps, container: str, secrets: Mapping[str, str]) -> list[str]:
     """The last lines a container wrote, secrets masked; empty when they cannot be had."""
     try:
-        lines = list(parts.engine.logs(container, tail=_LOG_LINES))
+        lines = list(deps.engine.logs(container, tail=_LOG_LINES))
     except BgmonError:
         return []
     return [mask(line.decode(errors="replace"), secrets.values())[:_LONGEST_LINE] for line in lines]
 
 
-def _hint(parts: Parts, spec: ServiceSpec, gate: Gate, container: str) -> str:
-    state = parts.engine.inspect(container)
+def _hint(deps: DeployDeps, spec: ServiceSpec, gate: Gate, container: str) -> str:
+    state = deps.engine.inspect(container)
     if state is None:
         return ""
-    kills = parts.engine.oom_kills(state)
+    kills = deps.engine.oom_kills(state)
     if kills:
         cure = "raise limits.memory" if spec.limits.memory else "the host has too little of it"
         return f"{kill_words(kills, spec.limits.memory)}: {cure}"
     if gate.policy.mode != "http":
         return ""
     if state.running and spec.port is not None:
-        listening = parts.host.listening_ports(state.pid)
+        listening = deps.host.listening_ports(state.pid)
         if listening and spec.port not in listening:
             ports = ", ".join(str(port) for port in listening)
             return f"nothing listens on port {spec.port} inside the container, but on {ports}: correct `port`"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from monitor.domain.containers import Image, PullProgress
 from monitor.errors import PullFailed
-from monitor.services.deploy.parts import Parts, PullPolicy
+from monitor.services.deploy.deps import DeployDeps, PullPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Fetched:
 
 
 def fetch(
-    parts: Parts, service: str, reference: str, policy: PullPolicy, *, architecture: str = "", shown: str = ""
+    deps: DeployDeps, service: str, reference: str, policy: PullPolicy, *, architecture: str = "", shown: str = ""
 ) -> Fetched:
     """The image of `reference`, on this host.
 
@@ -28,20 +28,20 @@ def fetch(
     Raises:
         PullFailed: it cannot be had, or was built for another architecture.
     """
-    here = parts.engine.image(reference)
+    here = deps.engine.image(reference)
     if here is not None and (policy == "never" or (policy == "auto" and _settled(here, reference))):
-        parts.tell("pulled", service, f"{shown or reference} is here already")
+        deps.tell("pulled", service, f"{shown or reference} is here already")
         image = here
     elif policy == "never":
         raise PullFailed(f"image {reference} is not on this host", hint="leave out --pull never, or build it here")
     else:
-        parts.tell("pulling", service, f"pulling {reference}")
+        deps.tell("pulling", service, f"pulling {reference}")
 
         def progress(step: PullProgress) -> None:
-            parts.tell("progress", service, step.status, current=step.current, total=step.total)
+            deps.tell("progress", service, step.status, current=step.current, total=step.total)
 
-        image = parts.engine.pull(reference, progress)
-        parts.tell("pulled", service, f"pulled {reference}")
+        image = deps.engine.pull(reference, progress)
+        deps.tell("pulled", service, f"pulled {reference}")
     wanted = architecture
     if image.architecture and wanted and image.architecture != wanted:
         raise PullFailed(

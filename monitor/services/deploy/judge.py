@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.domain.bake import LOOK_EVERY, Traffic, baseline, between, regression
 from monitor.domain.containers import Container
+from monitor.domain.deploy.bake import LOOK_EVERY, Traffic, baseline, between, regression
+from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
+from monitor.domain.health.probing import shortfall
+from monitor.domain.logs.requests import RequestWindow
 from monitor.domain.names import Color
-from monitor.domain.probing import shortfall
-from monitor.domain.requests import RequestWindow
-from monitor.domain.routes import SlotCounters
-from monitor.domain.spec import HealthPolicy, ServiceSpec
+from monitor.domain.proxy.routes import SlotCounters
 from monitor.errors import BakeFailed, ProxyError, SourceError, UnreachableError
+from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.gate import LOOPBACK
-from monitor.services.deploy.parts import Parts
-from monitor.services.deploy.switchboard import Switchboard
+from monitor.services.deploy.traffic import TrafficControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Judge:
     `before` are green's counters from before its first request.
     """
 
-    parts: Parts
+    deps: DeployDeps
     spec: ServiceSpec
     policy: HealthPolicy
-    board: Switchboard
+    traffic: TrafficControl
     container: str
     color: Color
     port: int | None
@@ -45,14 +45,14 @@ class Judge:
         Raises:
             BakeFailed: it got worse than blue was.
         """
-        clock = self.parts.clock
+        clock = self.deps.clock
         until = clock.monotonic() + seconds
         next_probe = clock.monotonic()
-        kills_before = self._kills(self.parts.engine.inspect(self.container))
+        kills_before = self._kills(self.deps.engine.inspect(self.container))
         failed = 0
         # A probe that failed near the end is asked again: a short bake must not pass a green that hangs.
         while clock.monotonic() < until or failed:
-            if self.parts.cancelled():
+            if self.deps.cancelled():
                 raise BakeFailed(f"interrupted during the {phase}")
             if clock.monotonic() >= next_probe:
                 failed = failed + 1 if self._unhealthy() else 0
@@ -65,14 +65,14 @@ class Judge:
     def _unhealthy(self) -> bool:
         if self.policy.mode != "http" or self.port is None:
             return False
-        return bool(shortfall(self.policy, self.parts.prober.probe(LOOPBACK, self.port, self.policy)))
+        return bool(shortfall(self.policy, self.deps.prober.probe(LOOPBACK, self.port, self.policy)))
 
     def _problem(self, failed: int, kills_before: int, blue_share: float, window_from: float | None) -> str:
         bake = self.spec.deploy.bake
         window: RequestWindow | None = None
         if window_from is not None and (bake.max_error_rate is not None or bake.max_p95 is not None):
             window = self._logged(window_from)
-        container = self.parts.engine.inspect(self.container)
+        container = self.deps.engine.inspect(self.container)
         return regression(
             bake,
             container=container,
@@ -88,31 +88,31 @@ class Judge:
 
     def _kills(self, container: Container | None) -> int:
         """How many processes the kernel killed in it so far, where it tells."""
-        return (self.parts.engine.oom_kills(container) or 0) if container is not None else 0
+        return (self.deps.engine.oom_kills(container) or 0) if container is not None else 0
 
     def _traffic(self) -> Traffic:
         if not self.spec.proxied:
             return Traffic()
         try:
-            return between(self.before, self.board.counters(self.color))
+            return between(self.before, self.traffic.counters(self.color))
         except (UnreachableError, ProxyError):
             return Traffic()  # a proxy that restarts says nothing about green
 
     def _logged(self, since: float) -> RequestWindow | None:
-        if self.parts.stats is None:
+        if self.deps.stats is None:
             return None
         try:
-            return self.parts.stats.window([self.spec.name], since, self.parts.clock.now()).get(self.spec.name)
+            return self.deps.stats.window([self.spec.name], since, self.deps.clock.now()).get(self.spec.name)
         except (UnreachableError, SourceError):
             return None  # nor does a log source that is away
 
 
-def blue_baseline(spec: ServiceSpec, board: Switchboard, color: Color, earlier: SlotCounters | None) -> float:
+def blue_baseline(spec: ServiceSpec, traffic: TrafficControl, color: Color, earlier: SlotCounters | None) -> float:
     """Blue's 5xx share since `earlier`, or in all where that was too little traffic; 0 when the proxy can't tell."""
     if not spec.proxied:
         return 0.0
     try:
-        now = board.counters(color)
+        now = traffic.counters(color)
     except (UnreachableError, ProxyError):
         return 0.0
     return baseline(spec.deploy.bake, between(earlier, now), Traffic(now.requests, now.errors))

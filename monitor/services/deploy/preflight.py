@@ -5,34 +5,34 @@ from __future__ import annotations
 from typing import Final
 
 from monitor.domain.containers import EngineInfo
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, Color, container_name
-from monitor.domain.records import Release
-from monitor.domain.spec import ServiceSpec
 from monitor.errors import Conflict, EngineError, HookFailed, ProxyUnreachable
-from monitor.services.deploy.parts import Parts
-from monitor.services.deploy.switchboard import persist
+from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.traffic import save_proxy_config
 
 _MIN_DISK: Final = 256 * 1024**2
 
 
-def preflight(parts: Parts, spec: ServiceSpec, color: Color, active: Release | None) -> EngineInfo:
+def preflight(deps: DeployDeps, spec: ServiceSpec, color: Color, active: Release | None) -> EngineInfo:
     """Check the engine, the disk, the hooks and green's name.
 
     Raises:
         EngineUnreachable: it does not answer.
         EngineError, Conflict, HookFailed: what must be mended first.
     """
-    info = parts.engine.info()
-    _disk(parts, info)
-    problems = parts.hooks.check()
+    info = deps.engine.info()
+    _disk(deps, info)
+    problems = deps.hooks.check()
     if problems:
         raise HookFailed("\n".join(problems))
-    _free_name(parts, spec.name, color, active)
+    _free_name(deps, spec.name, color, active)
     return info
 
 
-def _disk(parts: Parts, info: EngineInfo) -> None:
-    free = parts.host.disk_free(info.root_dir)
+def _disk(deps: DeployDeps, info: EngineInfo) -> None:
+    free = deps.host.disk_free(info.root_dir)
     if free is not None and free < _MIN_DISK:
         raise EngineError(
             f"only {free // 1024**2} MB are free where Docker keeps its data ({info.root_dir})",
@@ -40,13 +40,13 @@ def _disk(parts: Parts, info: EngineInfo) -> None:
         )
 
 
-def _free_name(parts: Parts, service: str, color: Color, active: Release | None) -> None:
+def _free_name(deps: DeployDeps, service: str, color: Color, active: Release | None) -> None:
     """Green's name must be free; a leftover of our own under it is removed."""
-    name = container_name(parts.project, service, color)
-    holder = parts.engine.inspect(name)
+    name = container_name(deps.project, service, color)
+    holder = deps.engine.inspect(name)
     if holder is None:
         return
-    ours = holder.labels.get(LABEL_PROJECT) == parts.project and holder.labels.get(LABEL_SERVICE) == service
+    ours = holder.labels.get(LABEL_PROJECT) == deps.project and holder.labels.get(LABEL_SERVICE) == service
     if not ours:
         raise Conflict(
             f"a container named {name} exists that bgmon did not start",
@@ -55,7 +55,7 @@ def _free_name(parts: Parts, service: str, color: Color, active: Release | None)
     if active is not None and holder.id == active.container:
         raise Conflict(
             f"the running {service} was renamed to {name}, the name its successor needs",
-            hint=f"docker rename {name} {container_name(parts.project, service, active.color)}",
+            hint=f"docker rename {name} {container_name(deps.project, service, active.color)}",
         )
     if holder.running:
         raise Conflict(
@@ -63,11 +63,11 @@ def _free_name(parts: Parts, service: str, color: Color, active: Release | None)
             hint="is it the right state folder, and the right user? (state.dir, BGMON_STATE_DIR). "
             f"If the state is lost for good: docker rm -f {name}",
         )
-    parts.engine.remove(holder.id)
-    parts.tell("warning", service, f"removed the leftover container {name}")
+    deps.engine.remove(holder.id)
+    deps.tell("warning", service, f"removed the leftover container {name}")
 
 
-def ready_proxy(parts: Parts) -> None:
+def ready_proxy(deps: DeployDeps) -> None:
     """Have the proxy run with this project's services in it; one that does not run is started.
 
     Its files are left as they are where nothing is missing: the switch writes them anyway.
@@ -76,10 +76,10 @@ def ready_proxy(parts: Parts) -> None:
         ProxyUnreachable, ProxyError: it could not be started, or refuses its configuration.
     """
     try:
-        running = parts.proxy.status().running
+        running = deps.proxy.status().running
     except ProxyUnreachable:
         running = False
     if not running:
-        parts.proxy.boot(parts.routes())
-    elif not parts.proxy.carries(parts.routes()):
-        persist(parts)
+        deps.proxy.boot(deps.routes())
+    elif not deps.proxy.carries(deps.routes()):
+        save_proxy_config(deps)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from monitor.config.compile import spec_from_json
-from monitor.domain.records import Release, past
+from monitor.domain.deploy.records import Release, past
 from monitor.errors import Conflict, NotFound
-from monitor.services.deploy.green import discard
-from monitor.services.deploy.parts import Parts
+from monitor.services.deploy.candidate import discard
+from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.status import rows
 
 
-def prune_service(parts: Parts, service: str, *, keep: int, local: bool = False) -> list[str]:
+def prune_service(deps: DeployDeps, service: str, *, keep: int, local: bool = False) -> list[str]:
     """Forget releases past the newest `keep` (the active one not counted), and remove images that none other needs.
 
     Args:
-        parts: the ports.
+        deps: the ports.
         service: whose releases.
         keep: how many to keep.
         local: also remove images that no registry has seen, which nobody could pull again.
@@ -22,17 +22,17 @@ def prune_service(parts: Parts, service: str, *, keep: int, local: bool = False)
     Returns:
         The images that were removed.
     """
-    forgotten = parts.store.prune(service, keep)
-    needed = {release.image_id for name in parts.store.services() for release in parts.store.releases(name, limit=1000)}
+    forgotten = deps.store.prune(service, keep)
+    needed = {release.image_id for name in deps.store.services() for release in deps.store.releases(name, limit=1000)}
     removed: list[str] = []
     for release in forgotten:
-        parts.secrets.drop(release.deploy)
+        deps.secrets.drop(release.deploy)
         if release.image_id in needed or (is_local(release) and not local):
             continue
         # By name, not by id: a tag that somebody else gave the same image keeps it.
         for name in (release.image, release.digest):
-            image = parts.engine.image(name)
-            if image is not None and image.id == release.image_id and _remove(parts, name):
+            image = deps.engine.image(name)
+            if image is not None and image.id == release.image_id and _remove(deps, name):
                 removed.append(name)
     return removed
 
@@ -42,35 +42,35 @@ def is_local(release: Release) -> bool:
     return release.digest.startswith("sha256:")
 
 
-def _remove(parts: Parts, name: str) -> bool:
+def _remove(deps: DeployDeps, name: str) -> bool:
     try:
-        parts.engine.remove_image(name)
+        deps.engine.remove_image(name)
     except (Conflict, NotFound):
         return False  # a container, perhaps a stranger's, uses it; or it is gone already
     return True
 
 
-def prune_project(parts: Parts, *, keep: int | None, dry_run: bool, force: bool = False) -> dict[str, list[str]]:
+def prune_project(deps: DeployDeps, *, keep: int | None, dry_run: bool, force: bool = False) -> dict[str, list[str]]:
     """Old images of every service, and containers that belong to no release.
 
     Args:
-        parts: the ports.
+        deps: the ports.
         keep: how many releases to keep besides the active one; None takes what each release was deployed with.
         dry_run: only say what would go.
         force: also containers that run. Without it they stay: a state that was lost makes orphans of all.
     """
-    _, found = rows(parts.engine, parts.store, parts.project, ())
+    _, found = rows(deps.engine, deps.store, deps.project, ())
     orphans = [orphan for orphan in found if force or orphan.state not in ("running", "restarting")]
     gone: dict[str, list[str]] = {"containers": [orphan.name for orphan in orphans], "images": []}
     if not dry_run:
         for orphan in orphans:
-            discard(parts.engine, orphan.id, stop=0)
-    for service in parts.store.services():
-        active = parts.store.active(service)
+            discard(deps.engine, orphan.id, stop=0)
+    for service in deps.store.services():
+        active = deps.store.active(service)
         kept = keep if keep is not None else spec_from_json(active.spec).deploy.keep_images if active else 0
         if dry_run:
-            old = past(parts.store.releases(service, limit=10_000), kept)
+            old = past(deps.store.releases(service, limit=10_000), kept)
             gone["images"] += [release.image for release in old]
         else:
-            gone["images"] += prune_service(parts, service, keep=kept, local=True)
+            gone["images"] += prune_service(deps, service, keep=kept, local=True)
     return gone

@@ -3,70 +3,70 @@
 from __future__ import annotations
 
 from monitor.config.compile import spec_from_json
-from monitor.domain.records import DeployRecord, JournalEntry, Release
-from monitor.domain.swap import recovery
+from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release
+from monitor.domain.deploy.swap import recovery
+from monitor.services.deploy.candidate import Candidate, find, introduce, let_restart
+from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.finish import finish
-from monitor.services.deploy.green import Green, find, introduce, let_restart
-from monitor.services.deploy.parts import Parts
 from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
 
 _SWITCHED = ("gate", "canary", "switch", "bake", "drain", "retire")  # or may have been
 
 
-def recover_service(parts: Parts, service: str) -> list[str]:
+def recover_service(deps: DeployDeps, service: str) -> list[str]:
     """Settle every cut-off deploy of a service; one line for each. The caller holds the service's lock."""
-    return [_recover(parts, record) for record in reversed(parts.store.unfinished(service))]
+    return [_recover(deps, record) for record in reversed(deps.store.unfinished(service))]
 
 
-def _recover(parts: Parts, record: DeployRecord) -> str:
-    journal = parts.store.journal(record.id)
+def _recover(deps: DeployDeps, record: DeployRecord) -> str:
+    journal = deps.store.journal(record.id)
     green = _green(journal)
     what = f"{record.kind} of {record.version}, cut off"
     if green is None:
-        parts.store.finish(record.id, "aborted", at=parts.clock.now(), reason="cut off before anything was made")
-        parts.secrets.drop(record.id)
+        deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason="cut off before anything was made")
+        deps.secrets.drop(record.id)
         return f"{what} before anything was made: nothing to undo"
     if record.kind == "recreate":
-        return settle_recreate(parts, record, green)
+        return settle_recreate(deps, record, green)
     spec = spec_from_json(green.spec)
-    blue = parts.store.active(record.service)
-    container = find(parts.engine, parts.project, green.deploy)
+    blue = deps.store.active(record.service)
+    container = find(deps.engine, deps.project, green.deploy)
     decision = recovery(
         journal,
-        blue_can_serve=_can_serve(parts, blue),
+        blue_can_serve=_can_serve(deps, blue),
         green_runs=container is not None and container.running,
     )
     last = journal[-1].step
     if decision == "finish" and container is not None:
-        introduce(parts.engine, parts.project, container.id, spec)
-        let_restart(parts.engine, container.id)
+        introduce(deps.engine, deps.project, container.id, spec)
+        let_restart(deps.engine, container.id)
         finish(
-            parts,
+            deps,
             spec,
             green,
             blue,
             container=container.id,
             timings={},
-            began=parts.clock.monotonic(),
-            note=lambda step, data: parts.store.note(record.id, step, data, parts.clock.now()),
+            began=deps.clock.monotonic(),
+            note=lambda step, data: deps.store.note(record.id, step, data, deps.clock.now()),
         )
         return f"{what} at {last!r}: finished, {green.version} serves"
-    undo(parts, spec, green, blue, switched=any(entry.step in _SWITCHED for entry in journal))
-    parts.store.finish(record.id, "aborted", at=parts.clock.now(), reason=f"cut off at {last!r}")
-    parts.secrets.drop(record.id)
+    undo(deps, spec, green, blue, switched=any(entry.step in _SWITCHED for entry in journal))
+    deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason=f"cut off at {last!r}")
+    deps.secrets.drop(record.id)
     return f"{what} at {last!r}: undone, {blue.version if blue is not None else 'nothing'} serves"
 
 
-def _can_serve(parts: Parts, blue: Release | None) -> bool:
+def _can_serve(deps: DeployDeps, blue: Release | None) -> bool:
     """Whether blue's container is there. Right after a reboot it may not run yet; undoing starts it."""
-    if blue is None or parts.store.flags(blue.service).stopped_by:
+    if blue is None or deps.store.flags(blue.service).stopped_by:
         return False
-    return parts.engine.inspect(blue.container) is not None
+    return deps.engine.inspect(blue.container) is not None
 
 
-def _green(journal: list[JournalEntry]) -> Green | None:
+def _green(journal: list[JournalEntry]) -> Candidate | None:
     for entry in reversed(journal):
         if entry.step == "create":
-            return Green.from_note(entry.data)
+            return Candidate.from_note(entry.data)
     return None

@@ -9,40 +9,40 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
-from monitor.domain.bake import lost_container
-from monitor.domain.records import DeployRecord, Release
-from monitor.domain.spec import ServiceSpec
+from monitor.domain.deploy.bake import lost_container
+from monitor.domain.deploy.records import DeployRecord, Release
+from monitor.domain.deploy.spec import ServiceSpec
 from monitor.errors import EngineError, UsageError
+from monitor.services.deploy.candidate import Candidate, answer_to_name, discard, find, introduce, let_restart, make
+from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.gate import log_tail
-from monitor.services.deploy.green import Green, answer_to_name, discard, find, introduce, let_restart, make
 from monitor.services.deploy.images import fetch
-from monitor.services.deploy.parts import Parts
-from monitor.services.deploy.switchboard import Switchboard
+from monitor.services.deploy.traffic import TrafficControl
 
 
-def recreate(parts: Parts, service: str) -> Release:
+def recreate(deps: DeployDeps, service: str) -> Release:
     """The caller holds the service's lock, and has settled cut-off deploys.
 
     Raises:
         UsageError: nothing was ever deployed, or a secret is neither kept nor given.
         EngineUnreachable, EngineError: the container could not be made.
     """
-    active = parts.store.active(service)
+    active = deps.store.active(service)
     if active is None:
         raise UsageError(f"{service} was never deployed here", hint=f"bgmon deploy {service}")
     spec = spec_from_json(active.spec)
-    secrets = release_secrets(parts, active, spec)
-    started = parts.clock.now()
+    secrets = release_secrets(deps, active, spec)
+    started = deps.clock.now()
     record = DeployRecord(
         id=f"{service}-{started * 1000:.0f}",
         service=service,
         kind="recreate",
         image=active.image,
         version=active.version,
-        who=parts.who,
+        who=deps.who,
         started_at=started,
     )
-    green = Green(
+    green = Candidate(
         deploy=active.deploy,
         service=service,
         color=active.color,
@@ -53,52 +53,52 @@ def recreate(parts: Parts, service: str) -> Release:
         port=active.port,
         spec=active.spec,
     )
-    if parts.engine.image(active.digest) is None:  # pruned by hand; the old container stays until it is here again
-        fetch(parts, service, active.digest, "auto")
-    old = parts.engine.inspect(active.container) or find(parts.engine, parts.project, active.deploy)
-    parts.store.begin(record)
-    parts.store.note(record.id, "create", green.note(), started)
+    if deps.engine.image(active.digest) is None:  # pruned by hand; the old container stays until it is here again
+        fetch(deps, service, active.digest, "auto")
+    old = deps.engine.inspect(active.container) or find(deps.engine, deps.project, active.deploy)
+    deps.store.begin(record)
+    deps.store.note(record.id, "create", green.note(), started)
     if old is not None:
-        discard(parts.engine, old.id, stop=spec.deploy.stop)
-    if green.port is not None and not parts.host.port_free(green.port):
-        green = replace(green, port=Switchboard(parts, spec).reserve(green.color, green.version))
-        parts.store.note(record.id, "create", green.note(), parts.clock.now())
-    container = make(parts.engine, parts.project, green, spec, secrets)
-    state = parts.engine.inspect(container)
+        discard(deps.engine, old.id, stop=spec.deploy.stop)
+    if green.port is not None and not deps.host.port_free(green.port):
+        green = replace(green, port=TrafficControl(deps, spec).reserve(green.color, green.version))
+        deps.store.note(record.id, "create", green.note(), deps.clock.now())
+    container = make(deps.engine, deps.project, green, spec, secrets)
+    state = deps.engine.inspect(container)
     if state is None or not state.running:
         reason = f"the new container {lost_container(state, 0).removeprefix('its container ')}"
-        tail = "\n".join(f"  | {line}" for line in log_tail(parts, container, secrets))
-        parts.engine.remove(container)
-        parts.store.finish(record.id, "failed", at=parts.clock.now(), reason=reason)
+        tail = "\n".join(f"  | {line}" for line in log_tail(deps, container, secrets))
+        deps.engine.remove(container)
+        deps.store.finish(record.id, "failed", at=deps.clock.now(), reason=reason)
         raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
-    settle_recreate(parts, record, green)
+    settle_recreate(deps, record, green)
     return replace(active, port=green.port)
 
 
-def settle_recreate(parts: Parts, record: DeployRecord, green: Green) -> str:
+def settle_recreate(deps: DeployDeps, record: DeployRecord, green: Candidate) -> str:
     """Take the new container into service, or clear away what a cut-off attempt left."""
     what = f"recreation of {record.version}"
-    active = parts.store.active(record.service)
-    container = find(parts.engine, parts.project, green.deploy)
+    active = deps.store.active(record.service)
+    container = find(deps.engine, deps.project, green.deploy)
     if active is None or container is None or not container.running:
         if container is not None:
-            parts.engine.remove(container.id)
-        parts.store.finish(record.id, "aborted", at=parts.clock.now(), reason="cut off")
+            deps.engine.remove(container.id)
+        deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason="cut off")
         return f"{what}, cut off: cleared away"
     spec = spec_from_json(active.spec)
-    answer_to_name(parts.engine, container.id, spec)
-    introduce(parts.engine, parts.project, container.id, spec)
-    let_restart(parts.engine, container.id)
-    board = Switchboard(parts, spec)
-    board.stage(green.color, green.port, green.version)
-    board.switch(green.color)
-    board.persist()
+    answer_to_name(deps.engine, container.id, spec)
+    introduce(deps.engine, deps.project, container.id, spec)
+    let_restart(deps.engine, container.id)
+    traffic = TrafficControl(deps, spec)
+    traffic.stage(green.color, green.port, green.version)
+    traffic.switch(green.color)
+    traffic.save_config()
     release = replace(active, container=container.id, port=green.port)
-    parts.store.finish(record.id, "deployed", at=parts.clock.now(), release=release)
+    deps.store.finish(record.id, "deployed", at=deps.clock.now(), release=release)
     return f"{what}: it runs"
 
 
-def release_secrets(parts: Parts, release: Release, spec: ServiceSpec) -> Mapping[str, str]:
+def release_secrets(deps: DeployDeps, release: Release, spec: ServiceSpec) -> Mapping[str, str]:
     """What the release was deployed with, else what is set now. Raises UsageError naming what is missing."""
-    kept = parts.secrets.kept(release.deploy)
-    return kept if kept is not None else parts.secrets.resolve(spec.secrets)
+    kept = deps.secrets.kept(release.deploy)
+    return kept if kept is not None else deps.secrets.resolve(spec.secrets)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from monitor.config.compile import spec_from_json
-from monitor.domain.records import Release
-from monitor.domain.spec import ServiceSpec
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import ServiceSpec
 from monitor.errors import UsageError
 from monitor.ports.deploys import DeployStore
-from monitor.services.deploy.parts import Order, Parts
+from monitor.services.deploy.deps import DeployDeps, DeployRequest
 from monitor.services.deploy.recreate import release_secrets
 
 
@@ -36,20 +36,20 @@ def choose(store: DeployStore, service: str, to: str | None, *, previous: bool =
     return fitting[0]
 
 
-def rollback_order(parts: Parts, release: Release, *, current: ServiceSpec | None = None) -> Order:
+def rollback_request(deps: DeployDeps, release: Release, *, current: ServiceSpec | None = None) -> DeployRequest:
     """The deploy that brings a release back.
 
     Args:
-        parts: the ports.
+        deps: the ports.
         release: where to.
         current: today's spec, to be used instead of the one recorded with the release; then today's secrets are too.
     """
     spec = current if current is not None else spec_from_json(release.spec)
-    return Order(
+    return DeployRequest(
         spec=spec,
         image=release.image,
         version=release.version,
         kind="rollback",
         pinned=release.digest,
-        secrets=None if current is not None else release_secrets(parts, release, spec),
+        secrets=None if current is not None else release_secrets(deps, release, spec),
     )

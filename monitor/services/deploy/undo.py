@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import other
-from monitor.domain.records import Release
-from monitor.domain.spec import ServiceSpec
 from monitor.errors import ProxyError, ProxyUnreachable
-from monitor.services.deploy.green import RESTART_POLICY, Green, discard, find
-from monitor.services.deploy.parts import Parts
-from monitor.services.deploy.switchboard import Switchboard, board_of
+from monitor.services.deploy.candidate import RESTART_POLICY, Candidate, discard, find
+from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.traffic import TrafficControl, board_of
 
 _LONGEST_DRAIN = 10.0  # green is known to be bad: its last requests get a chance, but not for long
 
 
-def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | None, *, switched: bool) -> None:
+def undo(deps: DeployDeps, spec: ServiceSpec, green: Candidate | None, blue: Release | None, *, switched: bool) -> None:
     """Safe to repeat.
 
     Args:
-        parts: the ports.
+        deps: the ports.
         spec: green's spec.
         green: what was to come; None when nothing was made yet.
         blue: the release that served before, if any.
@@ -29,43 +29,43 @@ def undo(parts: Parts, spec: ServiceSpec, green: Green | None, blue: Release | N
     """
     if green is None:
         return
-    board = Switchboard(parts, spec)
+    traffic = TrafficControl(deps, spec)
     if switched:
-        _back(parts, board_of(parts, spec, blue), spec, green, blue)
-    container = find(parts.engine, parts.project, green.deploy)
+        _back(deps, board_of(deps, spec, blue), spec, green, blue)
+    container = find(deps.engine, deps.project, green.deploy)
     if container is not None:
-        discard(parts.engine, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
+        discard(deps.engine, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
     try:
-        board.close(green.color)
+        traffic.close(green.color)
         if switched:
-            board.persist()
+            traffic.save_config()
     except (ProxyUnreachable, ProxyError):
         if blue is None:
             return  # nothing serves either way
 
 
-def _back(parts: Parts, board: Switchboard, spec: ServiceSpec, green: Green, blue: Release | None) -> None:
+def _back(deps: DeployDeps, traffic: TrafficControl, spec: ServiceSpec, green: Candidate, blue: Release | None) -> None:
     if blue is None:
-        board.close(green.color)
+        traffic.close(green.color)
         return
-    _revive(parts, blue)
+    _revive(deps, blue)
     try:
-        board.switch(other(green.color))
+        traffic.switch(other(green.color))
     except (ProxyUnreachable, ProxyError) as error:
         # The record says blue by now, and a proxy that starts goes by the record.
-        parts.tell("warning", spec.name, f"the proxy could not be told ({error}); it starts with {blue.color}")
+        deps.tell("warning", spec.name, f"the proxy could not be told ({error}); it starts with {blue.color}")
         return
-    board.persist()
-    parts.tell("switched-back", spec.name, f"all new requests to {blue.color} again", color=blue.color)
-    board.drained(green.color, min(spec.deploy.drain, _LONGEST_DRAIN))
+    traffic.save_config()
+    deps.tell("switched-back", spec.name, f"all new requests to {blue.color} again", color=blue.color)
+    traffic.drained(green.color, min(spec.deploy.drain, _LONGEST_DRAIN))
 
 
-def _revive(parts: Parts, blue: Release) -> None:
+def _revive(deps: DeployDeps, blue: Release) -> None:
     """Blue may have been retired already, or not be up yet after a reboot."""
-    state = parts.engine.inspect(blue.container)
+    state = deps.engine.inspect(blue.container)
     if state is None:
         return
     if state.restart_policy != RESTART_POLICY:
-        parts.engine.set_restart_policy(blue.container, RESTART_POLICY)
+        deps.engine.set_restart_policy(blue.container, RESTART_POLICY)
     if state.state in ("exited", "created"):
-        parts.engine.start(blue.container)
+        deps.engine.start(blue.container)

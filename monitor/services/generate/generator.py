@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from monitor.domain.generated import CONFLICTS, DRIFT, Change, Manifest, decide, tombstones, untouched
+from monitor.domain.boards.generated import CONFLICTS, DRIFT, Change, Manifest, file_fates, tombstones, untouched
 from monitor.errors import GenerateError
 from monitor.ports.generate import OutputFolder
-from monitor.render.everything import Rendered
 from monitor.render.grafana_alerts import FOLDER as ALERTING
 from monitor.render.grafana_alerts import deletions
+from monitor.render.render_all import GeneratedFiles
 from monitor.services.generate.manifest import FILE, manifest_bytes, read_manifest
 
 DELETIONS = f"{ALERTING}/deletions.yaml"
@@ -40,7 +40,7 @@ def family(path: str) -> str:
 
 
 def make_plan(
-    render: Callable[[], Rendered],
+    render: Callable[[], GeneratedFiles],
     folder: OutputFolder,
     *,
     inputs: str = "",
@@ -75,7 +75,7 @@ def make_plan(
             files[DELETIONS] = deletions(graves)
     wanted = {path: text for path, text in files.items() if not only or family(path) in only}
     mine = Manifest(_of(earlier.files, only), _of(earlier.pending, only))
-    changes = decide(wanted, folder.read, mine, force=force)
+    changes = file_fates(wanted, folder.read, mine, force=force)
     kept = {path: known for path, known in earlier.files.items() if only and family(path) not in only}
     hashes = {change.path: change.hash for change in changes if change.hash}
     return Plan(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from monitor.domain.generated import Manifest
+from monitor.domain.boards.generated import Manifest
 from monitor.errors import GenerateError
 
 FILE: Final = ".bgmon-manifest.json"

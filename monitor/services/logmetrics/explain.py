@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.domain.logparse import LineParser, Reading
-from monitor.domain.logrules import LogRule
+from monitor.domain.logs.parse import LineParser, Reading
+from monitor.domain.logs.rules import LogRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The chore that keeps request counters up to date: read, count, commit."""
+"""The job that keeps request counters up to date: read, count, commit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from monitor.domain.logcounts import Counts
-from monitor.domain.logrules import LogRule
-from monitor.domain.requests import RequestWindow
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.requests import RequestWindow
+from monitor.domain.logs.rules import LogRule
 from monitor.errors import SourceError, UnreachableError
 from monitor.ports.logs import Batch, LogSource, LogStore
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from monitor.domain.logrules import LogRule
-from monitor.domain.requests import RequestWindow
+from monitor.domain.logs.requests import RequestWindow
+from monitor.domain.logs.rules import LogRule
 from monitor.ports.logs import LogSource
 
 

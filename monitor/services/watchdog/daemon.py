@@ -1,7 +1,7 @@
-"""The daemon: threads, timers and signals around the supervisor.
+"""The daemon: threads, timers and signals around the reconciler.
 
-One thread reads the engine's events, one (the desk) does everything the supervisor does, a small pool carries out acts,
-and the event loop probes, serves HTTP and keeps time. Nothing on the loop or the desk waits for an act.
+One thread reads the engine's events, one (the work queue) does everything the reconciler does, a small pool carries out
+acts, and the event loop probes, serves HTTP and keeps time. Nothing on the loop or the work queue waits for an act.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from monitor.domain.conditions import Condition, ConditionKind
+from monitor.domain.alerting.conditions import Condition, ConditionKind
 from monitor.domain.containers import EngineEvent
+from monitor.domain.health.facts import HealthVerdict
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND
-from monitor.domain.watchfacts import Verdict
 from monitor.errors import BgmonError
 from monitor.ports.watch import AsyncProber
 from monitor.ports.web import WebServer
-from monitor.services.watchdog.daemonparts import DaemonParts
-from monitor.services.watchdog.desk import SOON, URGENT, WHENEVER, Desk
+from monitor.services.watchdog.daemon_deps import DaemonDeps
 from monitor.services.watchdog.eventpump import EventPump
-from monitor.services.watchdog.orphans import StrangerWatch
+from monitor.services.watchdog.orphans import OrphanWatch
 from monitor.services.watchdog.probing import Probing
-from monitor.services.watchdog.supervisor import Supervisor
+from monitor.services.watchdog.reconciler import Reconciler
+from monitor.services.watchdog.work_queue import SOON, URGENT, WHENEVER, WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -50,53 +50,53 @@ _OWN_CONDITIONS: Final[tuple[tuple[ConditionKind, str], ...]] = (
 class Daemon:
     """`run` returns after SIGTERM or SIGINT, or after `stop`."""
 
-    def __init__(self, parts: DaemonParts) -> None:
-        self.parts = parts
-        self.desk = Desk(self._failed)
+    def __init__(self, deps: DaemonDeps) -> None:
+        self.deps = deps
+        self.work_queue = WorkQueue(self._failed)
         self.probing: Probing | None = None
         self.stopping = False
         self._error = (0.0, "")
-        self.supervisor = Supervisor(
-            parts.watch,
-            parts.settings,
+        self.reconciler = Reconciler(
+            deps.watch,
+            deps.settings,
             dispatch=self._dispatch,
-            settle=lambda job: self.desk.put(job, URGENT),
+            settle=lambda job: self.work_queue.put(job, URGENT),
             verdicts=self._verdict,
             on_error=self._failed,
         )
         self.pump = EventPump(
-            parts.events,
-            parts.watch.project,
-            since_ns=parts.watch.memory.last_event(),
-            on_event=lambda event: self.desk.put(lambda: self._event(event), URGENT),
-            on_connect=lambda: self.desk.put(self._relist, SOON),
-            on_cut=lambda: self.desk.put(lambda: self.supervisor.engine.cut(self._now()), URGENT),
-            on_lost=lambda why: self.desk.put(lambda: self.supervisor.engine.lost(self._now(), why), URGENT),
+            deps.events,
+            deps.watch.project,
+            since_ns=deps.watch.memory.last_event(),
+            on_event=lambda event: self.work_queue.put(lambda: self._event(event), URGENT),
+            on_connect=lambda: self.work_queue.put(self._relist, SOON),
+            on_cut=lambda: self.work_queue.put(lambda: self.reconciler.engine.cut(self._now()), URGENT),
+            on_lost=lambda why: self.work_queue.put(lambda: self.reconciler.engine.lost(self._now(), why), URGENT),
         )
         self._pool = ThreadPoolExecutor(_ACTS_AT_ONCE, thread_name_prefix="bgmon-act")
         self._proxy_stopped = False
-        self.proxy = parts.make_proxy(lambda: self._proxy_stopped) if parts.make_proxy is not None else None
+        self.proxy = deps.make_proxy(lambda: self._proxy_stopped) if deps.make_proxy is not None else None
         self._queued: set[str] = set()
-        self._strangers = StrangerWatch(parts.watch)
+        self._orphans = OrphanWatch(deps.watch)
         self._settling = False
         self._event_saved = 0.0
-        self._desk_seen = time.monotonic()
+        self._work_seen = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
     def _now(self) -> float:
-        return self.parts.watch.clock.now()
+        return self.deps.watch.clock.now()
 
-    def _verdict(self, service: str, life: str) -> Verdict | None:
+    def _verdict(self, service: str, life: str) -> HealthVerdict | None:
         return self.probing.verdict(service, life) if self.probing is not None else None
 
     def problems(self) -> list[str]:
         """Why the daemon is not ready, a line each; safe from any thread."""
         found = []
-        if self.supervisor.engine.lost_at is not None:
+        if self.reconciler.engine.lost_at is not None:
             found.append("the Docker engine does not answer")
-        if time.monotonic() - self._desk_seen > _STUCK_AFTER:
-            found.append("the supervisor makes no progress")
+        if time.monotonic() - self._work_seen > _STUCK_AFTER:
+            found.append("the reconciler makes no progress")
         at, error = self._error
         if error and time.monotonic() - at < _STUCK_AFTER:
             found.append(error)
@@ -108,37 +108,37 @@ class Daemon:
 
     async def run(self, *, signals: bool = True) -> None:
         """Raises UsageError when the address to listen on is taken, StateError without a usable state file."""
-        parts = self.parts
+        deps = self.deps
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        prober = parts.make_prober()
+        prober = deps.make_prober()
         self.probing = Probing(
             prober,
-            lambda: self.supervisor.observer.targets,
+            lambda: self.reconciler.observer.targets,
             on_verdict=lambda service: self.look(service, SOON),
-            selfcheck=parts.selfcheck,
-            on_offline=lambda wrong: self.desk.put(lambda: self._offline(wrong), URGENT),
-            clock=parts.watch.clock,
-            limit=parts.max_probes,
+            selfcheck=deps.selfcheck,
+            on_offline=lambda wrong: self.work_queue.put(lambda: self._offline(wrong), URGENT),
+            clock=deps.watch.clock,
+            limit=deps.max_probes,
         )
-        server = parts.make_server(self)
+        server = deps.make_server(self)
         if signals:
             self._take_signals(self._loop)
         if server is not None:
             await server.start()
-        parts.alerting.start()
-        self.desk.start()
+        deps.alerting.start()
+        self.work_queue.start()
         self._clear()
-        for notice in parts.notices:
-            parts.watch.alerts.fire(notice, self._now())
+        for notice in deps.notices:
+            deps.watch.alerts.fire(notice, self._now())
         self._settle_deploys()
         self.pump.start()
         self._add_chores()
         loops = [self.probing.run(), self._keep_time(), self._reconcile(), self._watch_file(), self._show_life()]
         tasks = [asyncio.create_task(loop) for loop in loops]
-        parts.manager.ready()
-        parts.on_ready()
-        log.info("watching %s", parts.watch.project)
+        deps.manager.ready()
+        deps.on_ready()
+        log.info("watching %s", deps.watch.project)
         stopped = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -151,25 +151,25 @@ class Daemon:
     def _clear(self) -> None:
         """Close what an earlier daemon left open about itself; what is still so is said again."""
         for kind, service in _OWN_CONDITIONS:
-            self.parts.watch.alerts.resolve(kind, service, self._now(), "the daemon was started again")
+            self.deps.watch.alerts.resolve(kind, service, self._now(), "the daemon was started again")
 
     async def _end(self, tasks: list[asyncio.Task[object]], server: WebServer | None, prober: AsyncProber) -> None:
         log.info("stopping")
         self.stopping = True
-        self.parts.manager.stopping()
-        self.parts.chores.stop()
+        self.deps.manager.stopping()
+        self.deps.scheduler.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self.pump.stop, 2.0)
         # What is under way is finished: an act cut off in the middle would leave more to mend than it mended.
         deadline = time.monotonic() + _GRACE
-        while (self.supervisor.traces.acting or self.desk.waiting()) and time.monotonic() < deadline:  # noqa: ASYNC110
+        while (self.reconciler.event_memory.acting or self.work_queue.waiting()) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        self.desk.put(self._hand_back, URGENT)
-        await asyncio.to_thread(self.desk.stop, 5.0)
+        self.work_queue.put(self._hand_back, URGENT)
+        await asyncio.to_thread(self.work_queue.stop, 5.0)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self.parts.alerting.stop)
+        await asyncio.to_thread(self.deps.alerting.stop)
         if server is not None:
             await server.stop()
         await prober.close()
@@ -183,8 +183,8 @@ class Daemon:
         """While no daemon runs, Docker is to restart what it restarts."""
         self._save_buckets()
         if self.pump.last_ns is not None:
-            self.parts.watch.memory.set_last_event(self.pump.last_ns)
-        self.supervisor.hand_back()
+            self.deps.watch.memory.set_last_event(self.pump.last_ns)
+        self.reconciler.hand_back()
 
     def _take_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._stop is not None
@@ -192,28 +192,28 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
 
-    # -- what sets the desk to work --
+    # -- what sets the work queue to work --
 
     def look(self, service: str, urgency: int) -> None:
         """Have the service looked at, once, however often it is asked for until then. From any thread."""
         if urgency == URGENT or service not in self._queued:
             self._queued.add(service)
-            self.desk.put(lambda: self._look(service), urgency)
+            self.work_queue.put(lambda: self._look(service), urgency)
 
     def _look(self, service: str) -> None:
         if service in self._queued and not self.stopping:
             self._queued.discard(service)
-            self.supervisor.look(service, self._now())
+            self.reconciler.look(service, self._now())
 
     def _event(self, event: EngineEvent) -> None:
         if event.labels.get(LABEL_KIND) == KIND_ACCESS:
             self._proxy_event(event)
-        service = self.supervisor.event(event)
+        service = self.reconciler.event(event)
         if service is not None:
             self.look(service, URGENT)
         if time.monotonic() - self._event_saved > _EVENT_EVERY:
             self._event_saved = time.monotonic()
-            self.parts.watch.memory.set_last_event(event.at_ns)
+            self.deps.watch.memory.set_last_event(event.at_ns)
 
     def _proxy_event(self, event: EngineEvent) -> None:
         if event.action == "start":
@@ -225,49 +225,49 @@ class Daemon:
 
     def _relist(self) -> None:
         """The engine answers, perhaps again: everything is looked at."""
-        self.supervisor.engine_answers(self._now())
-        for service in dict.fromkeys([*self.supervisor.services(), *self.supervisor.watches]):
+        self.reconciler.engine_answers(self._now())
+        for service in dict.fromkeys([*self.reconciler.services(), *self.reconciler.watches]):
             self.look(service, SOON)
 
     async def _keep_time(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            if not self.desk.waiting():
-                self.desk.put(self._timers, SOON)
+            if not self.work_queue.waiting():
+                self.work_queue.put(self._timers, SOON)
 
     def _timers(self) -> None:
         now = self._now()
-        self._desk_seen = time.monotonic()
-        self.supervisor.engine.patience(now)
-        for service in self.supervisor.due(now):
+        self._work_seen = time.monotonic()
+        self.reconciler.engine.patience(now)
+        for service in self.reconciler.due(now):
             self.look(service, SOON)
 
     async def _reconcile(self) -> None:
         while True:
-            await asyncio.sleep(self.parts.reconcile)
-            self.desk.put(self._begin_round, WHENEVER)
+            await asyncio.sleep(self.deps.reconcile)
+            self.work_queue.put(self._begin_round, WHENEVER)
             if self.proxy is not None:
                 self._settle_deploys()
 
     def _begin_round(self) -> None:
-        self._desk_seen = time.monotonic()
-        for service in dict.fromkeys([*self.supervisor.services(), *self.supervisor.watches]):
-            self.desk.put(lambda service=service: self._round(service), WHENEVER)  # type: ignore[misc]
-        self.desk.put(self._strangers.look, WHENEVER)
+        self._work_seen = time.monotonic()
+        for service in dict.fromkeys([*self.reconciler.services(), *self.reconciler.watches]):
+            self.work_queue.put(lambda service=service: self._round(service), WHENEVER)  # type: ignore[misc]
+        self.work_queue.put(self._orphans.look, WHENEVER)
 
     def _round(self, service: str) -> None:
         now = self._now()
-        self._desk_seen = time.monotonic()
+        self._work_seen = time.monotonic()
         if self.stopping:
             return
-        before = self.supervisor.observer.seen.get(service)
-        self.supervisor.look(service, now)
-        if self.supervisor.traces.missed(before, self.supervisor.observer.seen.get(service), now):
+        before = self.reconciler.observer.seen.get(service)
+        self.reconciler.look(service, now)
+        if self.reconciler.event_memory.missed(before, self.reconciler.observer.seen.get(service), now):
             log.warning("%s changed and the event stream did not say so: it is read anew", service)
             self.pump.recycle()
 
     def _offline(self, wrong: str) -> None:
-        alerts, now = self.parts.watch.alerts, self._now()
+        alerts, now = self.deps.watch.alerts, self._now()
         if wrong:
             log.warning("failed probes are put down to this host: %s", wrong)
             summary = "this host cannot reach its own services"
@@ -295,7 +295,7 @@ class Daemon:
             self._dispatch(self._recover)
 
     def _recover(self) -> None:
-        watch = self.parts.watch
+        watch = self.deps.watch
         try:
             for line in watch.deployer.recover() if watch.store.unfinished() else []:
                 log.warning("a deploy that was cut off is settled: %s", line)
@@ -307,49 +307,49 @@ class Daemon:
             self._settling = False
 
     def _check_proxy(self) -> None:
-        if self.proxy is not None and self.supervisor.engine.lost_at is None:
+        if self.proxy is not None and self.reconciler.engine.lost_at is None:
             self.proxy.check()
 
-    # -- chores --
+    # -- jobs --
 
     def _add_chores(self) -> None:
-        chores = self.parts.chores
-        chores.add("prune", _PRUNE_EVERY, self._prune)
-        chores.add("history", _FLUSH_EVERY, lambda: self.desk.put(self._save_buckets, WHENEVER))
+        scheduler = self.deps.scheduler
+        scheduler.add("prune", _PRUNE_EVERY, self._prune)
+        scheduler.add("history", _FLUSH_EVERY, lambda: self.work_queue.put(self._save_buckets, WHENEVER))
         if self.proxy is not None:
-            chores.add("proxy", _PROXY_EVERY, self._check_proxy)
-        for name, every, work in self.parts.extra:
-            chores.add(name, every, work)
-        chores.start()
+            scheduler.add("proxy", _PROXY_EVERY, self._check_proxy)
+        for name, every, work in self.deps.extra:
+            scheduler.add(name, every, work)
+        scheduler.start()
 
     def _prune(self) -> None:
-        self.parts.watch.memory.prune(self._now() - self.parts.retention)
+        self.deps.watch.memory.prune(self._now() - self.deps.retention)
 
     def _save_buckets(self) -> None:
         if self.probing is not None:
             buckets = self.probing.take_buckets()
             if buckets:
-                self.parts.watch.memory.add_buckets(buckets)
+                self.deps.watch.memory.add_buckets(buckets)
 
     # -- configuration and life signs --
 
     async def _watch_file(self) -> None:
-        stamp = await asyncio.to_thread(self.parts.stamp)
+        stamp = await asyncio.to_thread(self.deps.stamp)
         while True:
             await asyncio.sleep(_FILE_EVERY)
-            newer = await asyncio.to_thread(self.parts.stamp)
+            newer = await asyncio.to_thread(self.deps.stamp)
             if newer != stamp:
                 stamp = newer
                 self._reload()
 
     def _reload(self) -> None:
-        self.parts.manager.reloading()
+        self.deps.manager.reloading()
         self._dispatch(self._read_again)
 
     def _read_again(self) -> None:
-        alerts = self.parts.watch.alerts
+        alerts = self.deps.watch.alerts
         try:
-            settings = self.parts.reload()
+            settings = self.deps.reload()
         except BgmonError as error:
             log.warning("bgmon.yml cannot be used, the former one stays in force: %s", error)
             summary = "bgmon.yml cannot be used; the former one stays in force"
@@ -357,20 +357,20 @@ class Daemon:
             return
         alerts.resolve("state", "bgmon.yml", self._now(), "bgmon.yml is read again")
         log.info("bgmon.yml was read again")
-        self.desk.put(lambda: self.supervisor.reconfigure(settings), URGENT)
-        self.desk.put(self._relist, SOON)
+        self.work_queue.put(lambda: self.reconciler.reconfigure(settings), URGENT)
+        self.work_queue.put(self._relist, SOON)
 
     async def _show_life(self) -> None:
-        """Tell systemd we live, driven by what the desk gets done: a timer of its own would only prove itself."""
+        """Tell systemd we live, driven by what the work queue gets done: a timer of its own would only prove itself."""
         while True:
-            done = self.desk.done
+            done = self.work_queue.done
             await asyncio.sleep(_ALIVE_EVERY)
-            if self.desk.done != done and time.monotonic() - self._desk_seen < _STUCK_AFTER:
-                watches = self.supervisor.watches.values()
+            if self.work_queue.done != done and time.monotonic() - self._work_seen < _STUCK_AFTER:
+                watches = self.reconciler.watches.values()
                 good = sum(watch.state in ("healthy", "degraded") for watch in watches)
-                self.parts.manager.alive(f"{good} of {len(watches)} services healthy")
+                self.deps.manager.alive(f"{good} of {len(watches)} services healthy")
 
     def _failed(self, error: BgmonError) -> None:
-        """A job of the desk failed. The watch goes on: what could not be written is decided again."""
+        """A job of the work queue failed. The watch goes on: what could not be written is decided again."""
         log.error("%s", error)
         self._error = (time.monotonic(), str(error))

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.domain.conditions import Condition
+from monitor.domain.alerting.conditions import Condition
 from monitor.ports.alerts import Alerts
 
 log = logging.getLogger(__name__)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from monitor.domain.causes import span
+from monitor.domain.deploy.records import DeployRecord, Release
+from monitor.domain.health.causes import span
 from monitor.domain.mask import mask
-from monitor.domain.records import DeployRecord, Release
 from monitor.errors import BgmonError
 from monitor.ports.deploys import DeployStore, Secrets
 from monitor.ports.engine import Engine

@@ -6,14 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-from monitor.domain.causes import span
 from monitor.domain.containers import Container
-from monitor.domain.records import Release
-from monitor.domain.spec import ServiceSpec
-from monitor.domain.watchfacts import Heal
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.health.causes import span
+from monitor.domain.health.facts import Heal
 from monitor.errors import BgmonError, LockedError, NotFound, StateError, UnreachableError
+from monitor.services.watchdog.deps import WatchDeps
 from monitor.services.watchdog.evidence import log_tail, processes
-from monitor.services.watchdog.parts import WatchParts
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ class Outcome:
 
 
 class Healer:
-    def __init__(self, parts: WatchParts) -> None:
-        self._parts = parts
+    def __init__(self, deps: WatchDeps) -> None:
+        self._deps = deps
 
     def act(self, heal: Heal, release: Release, spec: ServiceSpec, container: Container | None, lines: int) -> Outcome:
         """Do it, and say what was done. Never raises a BgmonError."""
-        service, clock = release.service, self._parts.clock
+        service, clock = release.service, self._deps.clock
         began = clock.monotonic()
         log.info("%s: %s (%s)", service, heal.how, heal.reason)
         try:
@@ -46,7 +46,7 @@ class Healer:
         return Outcome("done", f"{text} in {span(clock.monotonic() - began)}")
 
     def _do(self, heal: Heal, release: Release, spec: ServiceSpec, container: Container | None, lines: int) -> str:
-        engine, deployer = self._parts.engine, self._parts.deployer
+        engine, deployer = self._deps.engine, self._deps.deployer
         if heal.how == "recreate":
             deployer.recreate(release.service)
             return "created again from the record"
@@ -54,7 +54,7 @@ class Healer:
             return f"rolled back to {deployer.rollback(release.service, heal.reason, release.deploy)}"
         assert container is not None
         # A deploy that began since the decision has the word: nothing of ours may get between its steps.
-        with self._parts.locks.acquire(release.service, wait=0, purpose=f"healing ({heal.how})"):
+        with self._deps.locks.acquire(release.service, wait=0, purpose=f"healing ({heal.how})"):
             if heal.how == "start":
                 engine.start(container.id)
                 return "started"
@@ -64,13 +64,13 @@ class Healer:
 
     def _save(self, release: Release, container: Container, lines: int) -> None:
         """Before a hung process is ended, keep what it still shows."""
-        parts = self._parts
-        tail = log_tail(parts.engine, parts.secrets, release, container.id, lines)
-        top = processes(parts.engine, container.id)
-        now = parts.clock.now()
+        deps = self._deps
+        tail = log_tail(deps.engine, deps.secrets, release, container.id, lines)
+        top = processes(deps.engine, container.id)
+        now = deps.clock.now()
         found = [f"last log lines:\n{tail}"] * bool(tail) + [f"processes:\n{top}"] * bool(top)
         try:
-            incident = parts.memory.open_incident(release.service, "unhealthy", "it hangs", now)
-            parts.memory.note_incident(incident, "saved its log tail and its processes", now, detail="\n".join(found))
+            incident = deps.memory.open_incident(release.service, "unhealthy", "it hangs", now)
+            deps.memory.note_incident(incident, "saved its log tail and its processes", now, detail="\n".join(found))
         except StateError as error:
             log.warning("%s: its last words could not be kept: %s", release.service, error)

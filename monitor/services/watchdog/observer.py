@@ -8,15 +8,15 @@ from typing import Any
 
 from monitor.config.compile import spec_from_json
 from monitor.domain.containers import Container
-from monitor.domain.deaths import life_of
-from monitor.domain.probing import resolve
-from monitor.domain.records import Release
-from monitor.domain.spec import HealthPolicy, ServiceSpec
-from monitor.domain.tally import by_engine
-from monitor.domain.watchfacts import Facts, Verdict, Wanted
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
+from monitor.domain.health.deaths import life_of
+from monitor.domain.health.facts import Facts, HealthVerdict, Wanted
+from monitor.domain.health.probing import effective_policy
+from monitor.domain.health.threshold import by_engine
 from monitor.errors import UsageError
 from monitor.services.deploy.rollback import choose
-from monitor.services.watchdog.parts import WatchParts, WatchSettings
+from monitor.services.watchdog.deps import WatchDeps, WatchSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Observer:
     """`targets` is what the probes work from; it is replaced, never changed, so that they may read it anywhere."""
 
     def __init__(
-        self, parts: WatchParts, settings: WatchSettings, verdicts: Callable[[str, str], Verdict | None]
+        self, deps: WatchDeps, settings: WatchSettings, verdicts: Callable[[str, str], HealthVerdict | None]
     ) -> None:
-        self._parts = parts
+        self._deps = deps
         self._verdicts = verdicts
         self._specs: dict[str, ServiceSpec] = {}  # recorded specs by deploy: parsing one takes a while
         self._wanted: dict[str, tuple[str, Wanted]] = {}
@@ -66,14 +66,14 @@ class Observer:
 
         `oom_events` says how many the engine told of, by container: all that is known where the kernel is out of sight.
         """
-        store = self._parts.store
+        store = self._deps.store
         release = store.active(service)
         if release is None:
             return None
         flags = store.flags(service)
         spec = self._spec(release)
         container = self._container(release)
-        health = resolve(
+        health = effective_policy(
             spec.health, port=release.port, healthcheck=container is not None and container.health is not None
         )
         facts = Facts(
@@ -81,7 +81,7 @@ class Observer:
             container=container,
             health=health,
             heal=spec.heal,
-            locked=self._parts.locks.held(service),
+            locked=self._deps.locks.held(service),
             stopped_by=flags.stopped_by,
             stopped_at=flags.stopped_at,
             verdict=self._verdict(service, container, health, now),
@@ -107,7 +107,7 @@ class Observer:
 
     def _container(self, release: Release) -> Container | None:
         """The recorded container, and no other: labels are easily forged, its id is not."""
-        container = self._parts.engine.inspect(release.container)
+        container = self._deps.engine.inspect(release.container)
         if container is None:
             return None
         self._ids[container.id] = release.service
@@ -116,7 +116,7 @@ class Observer:
     def _oom_kills(self, container: Container | None, told: Callable[[str], int]) -> int | None:
         if container is None or not container.running:
             return None
-        counted = self._parts.engine.oom_kills(container)
+        counted = self._deps.engine.oom_kills(container)
         if counted is not None:
             self._kernel_knows.add(container.id)
         elif container.id not in self._kernel_knows:  # the two do not count alike: no change of horses
@@ -131,7 +131,7 @@ class Observer:
         return known[1]
 
     def _read_wanted(self, release: Release) -> Wanted:
-        store = self._parts.store
+        store = self._deps.store
         kind = next((r.kind for r in store.deploys(release.service, limit=200) if r.id == release.deploy), "deploy")
         try:
             previous = "" if kind == "rollback" else choose(store, release.service, None).version
@@ -139,7 +139,9 @@ class Observer:
             previous = ""
         return Wanted(release.deploy, release.version, release.at, previous)
 
-    def _verdict(self, service: str, container: Container | None, health: HealthPolicy, now: float) -> Verdict | None:
+    def _verdict(
+        self, service: str, container: Container | None, health: HealthPolicy, now: float
+    ) -> HealthVerdict | None:
         if container is None or not container.running:
             return None
         if health.mode == "http":

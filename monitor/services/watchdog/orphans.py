@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from monitor.domain.conditions import Condition
+from monitor.domain.alerting.conditions import Condition
 from monitor.domain.containers import Container
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT
 from monitor.errors import BgmonError
-from monitor.services.watchdog.parts import WatchParts
+from monitor.services.watchdog.deps import WatchDeps
 
 log = logging.getLogger(__name__)
 
 
-def strangers(containers: Iterable[Container], known: Iterable[str], locked: Iterable[str]) -> dict[str, str]:
+def orphans(containers: Iterable[Container], known: Iterable[str], locked: Iterable[str]) -> dict[str, str]:
     """A line about each, by id.
 
     `known` are the ids or names of the recorded containers; what a service's holder of the lock is just making
@@ -31,28 +31,28 @@ def strangers(containers: Iterable[Container], known: Iterable[str], locked: Ite
     }
 
 
-class StrangerWatch:
+class OrphanWatch:
     """Tells of each once, seen in two rounds: what a deploy has just made or is about to remove is none."""
 
-    def __init__(self, parts: WatchParts) -> None:
-        self._parts = parts
+    def __init__(self, deps: WatchDeps) -> None:
+        self._deps = deps
         self._seen: set[str] = set()
         self._told: set[str] = set()
 
     def look(self) -> None:
-        parts = self._parts
+        deps = self._deps
         try:
-            containers = parts.engine.containers({LABEL_PROJECT: parts.project})
+            containers = deps.engine.containers({LABEL_PROJECT: deps.project})
         except BgmonError as error:
             log.info("containers could not be listed: %s", error)
             return
-        known = [release.container for name in parts.store.services() if (release := parts.store.active(name))]
+        known = [release.container for name in deps.store.services() if (release := deps.store.active(name))]
         named = {container.service for container in containers if container.service}
-        found = strangers(containers, known, [name for name in named if parts.locks.held(name)])
+        found = orphans(containers, known, [name for name in named if deps.locks.held(name)])
         again = found.keys() & self._seen
         for ref in again - self._told:
             log.warning("a container that no release knows is left alone: %s", found[ref])
             condition = Condition("orphan", "", "info", "a container that no release knows", found[ref])
-            parts.alerts.tell(condition, parts.clock.now())
+            deps.alerts.tell(condition, deps.clock.now())
         self._told = (self._told & found.keys()) | again
         self._seen = set(found)

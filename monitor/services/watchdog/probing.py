@@ -15,10 +15,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from monitor.domain.probing import Answer, describe, shortfall
-from monitor.domain.status import HealthBucket
-from monitor.domain.tally import Tally, count, phase
-from monitor.domain.watchfacts import Verdict
+from monitor.domain.health.facts import HealthVerdict
+from monitor.domain.health.probing import ProbeAnswer, describe, shortfall
+from monitor.domain.health.status import HealthBucket
+from monitor.domain.health.threshold import ProbeStreak, count, phase
 from monitor.ports.clock import Clock
 from monitor.ports.watch import AsyncProber
 from monitor.services.watchdog.observer import Target
@@ -70,7 +70,7 @@ class Probing:
         self._slots = asyncio.Semaphore(limit)
         self._known: Mapping[str, Target] = {}
         self._queue: list[tuple[float, str]] = []
-        self._tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, ProbeStreak] = {}
         self._flying: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._buckets: dict[tuple[str, float], list[float]] = {}
@@ -83,9 +83,9 @@ class Probing:
         """Probes that began more than half a second after their moment, or were left out."""
         self.made = 0
 
-    def verdict(self, service: str, life: str) -> Verdict | None:
-        tally = self._tallies.get(service)
-        return tally.verdict if tally is not None and tally.life == life else None
+    def verdict(self, service: str, life: str) -> HealthVerdict | None:
+        streak = self._tallies.get(service)
+        return streak.verdict if streak is not None and streak.life == life else None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -125,8 +125,8 @@ class Probing:
             if known is None or known.policy.interval != target.policy.interval:
                 self._queue = [entry for entry in self._queue if entry[1] != service] if known else self._queue
                 heapq.heappush(self._queue, (_next(service, target.policy.interval, now), service))
-            if self._tallies.get(service, Tally()).life != target.life:
-                self._tallies[service] = Tally(life=target.life)
+            if self._tallies.get(service, ProbeStreak()).life != target.life:
+                self._tallies[service] = ProbeStreak(life=target.life)
         for service in self._known.keys() - targets.keys():
             self._tallies.pop(service, None)
             self.last.pop(service, None)
@@ -169,10 +169,10 @@ class Probing:
             return  # it is this process that was late
         await self._count(service, target, answer, missing)
 
-    async def _count(self, service: str, target: Target, answer: Answer, missing: str) -> None:
+    async def _count(self, service: str, target: Target, answer: ProbeAnswer, missing: str) -> None:
         now = self._clock.now()
-        tally = self._tallies.get(service)
-        if tally is None or tally.life != target.life:
+        streak = self._tallies.get(service)
+        if streak is None or streak.life != target.life:
             return  # an answer of a life that is over
         self.last[service] = Last(not missing, answer.seconds)
         self._slice(service, answer, bad=bool(missing), now=now)
@@ -180,14 +180,14 @@ class Probing:
             self._offline = ""
             self._on_offline("")
         detail = f"{missing} ({describe(answer)})" if missing and answer.status else missing
-        after = count(tally, detail, target.policy, now)
-        fell = after.verdict is not tally.verdict and after.verdict is not None and not after.verdict.ok
+        after = count(streak, detail, target.policy, now)
+        fell = after.verdict is not streak.verdict and after.verdict is not None and not after.verdict.ok
         if fell and await self._our_own_fault():
-            after = Tally(life=target.life, good=False, streak=0, verdict=tally.verdict)
-        if self._tallies.get(service) is not tally and fell:
+            after = ProbeStreak(life=target.life, good=False, length=0, verdict=streak.verdict)
+        if self._tallies.get(service) is not streak and fell:
             return  # another answer came in while this host looked at itself
         self._tallies[service] = after
-        if after.verdict is not tally.verdict:
+        if after.verdict is not streak.verdict:
             self._on_verdict(service)
 
     async def _our_own_fault(self) -> bool:
@@ -200,7 +200,7 @@ class Probing:
             self._on_offline(self._wrong)
         return bool(self._wrong)
 
-    def _slice(self, service: str, answer: Answer, *, bad: bool, now: float) -> None:
+    def _slice(self, service: str, answer: ProbeAnswer, *, bad: bool, now: float) -> None:
         entry = self._buckets.setdefault((service, now // BUCKET * BUCKET), [0, 0, 0.0])
         entry[0] += 1
         if bad:

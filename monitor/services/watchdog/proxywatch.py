@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from monitor.domain.conditions import Condition
-from monitor.domain.routes import ServiceRoute
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.proxy.routes import ServiceRoute
 from monitor.errors import BgmonError, ProxyUnreachable
 from monitor.ports.alerts import Alerts
 from monitor.ports.clock import Clock
 from monitor.ports.deployer import Deployer
 from monitor.ports.deploys import Locks
 from monitor.ports.proxy import Proxy
-from monitor.services.deploy.switchboard import PROXY_LOCK
+from monitor.services.deploy.traffic import PROXY_LOCK
 
 log = logging.getLogger(__name__)
 

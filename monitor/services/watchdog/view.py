@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from monitor.domain.conditions import Condition
-from monitor.domain.names import METRIC_RESTARTS
-from monitor.domain.records import Release
-from monitor.domain.status import (
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.deploy.records import Release
+from monitor.domain.health.status import (
     DeployView,
     HealthBucket,
     IncidentView,
     ServiceView,
     StatusSnapshot,
 )
-from monitor.domain.watch import Watch
+from monitor.domain.health.watch import Watch
+from monitor.domain.names import METRIC_RESTARTS
 from monitor.ports.deploys import DeployStore
 from monitor.ports.totals import Totals
 from monitor.ports.watch import WatchStore
@@ -25,7 +25,7 @@ _RECENT: Final = 20
 
 
 class StatusView:
-    """The StatusSource port, from the state file and the supervisor's memory; safe from any thread.
+    """The StatusSource port, from the state file and the reconciler's memory; safe from any thread.
 
     Args:
         project: the project's name.

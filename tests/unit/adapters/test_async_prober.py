@@ -12,19 +12,19 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from monitor.adapters.http.prober import MAX_BODY, AiohttpProber
 from monitor.adapters.http.selfcheck import loopback
-from monitor.domain.probing import Answer
-from monitor.domain.spec import HealthPolicy
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import ProbeAnswer
 
 Habit = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 POLICY = HealthPolicy(timeout=0.3)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def run(story: Coroutine[Any, Any, Answer]) -> Answer:
+def run(story: Coroutine[Any, Any, ProbeAnswer]) -> ProbeAnswer:
     return asyncio.run(story)
 
 
-async def probe(habit: Habit, policy: HealthPolicy = POLICY, path: str = "/health") -> Answer:
+async def probe(habit: Habit, policy: HealthPolicy = POLICY, path: str = "/health") -> ProbeAnswer:
     ended = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -136,7 +136,7 @@ def test_what_is_no_answer_is_said_in_words(sent: bytes, error: str) -> None:
 
 
 def test_nobody_listens() -> None:
-    async def story() -> Answer:
+    async def story() -> ProbeAnswer:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             prober = AiohttpProber()
@@ -166,7 +166,7 @@ class Names(AbstractResolver):
 
 
 def test_a_name_is_looked_up_for_every_probe() -> None:
-    async def story() -> list[Answer]:
+    async def story() -> list[ProbeAnswer]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await _head(reader)
             writer.write(OK)

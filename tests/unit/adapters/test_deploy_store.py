@@ -9,8 +9,8 @@ import pytest
 
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import KEPT_DEPLOYS, SqliteDeployStore
-from monitor.domain.records import DeployRecord, Release, ServiceFlags
-from monitor.domain.routes import Slot
+from monitor.domain.deploy.records import DeployRecord, Release, ServiceFlags
+from monitor.domain.proxy.routes import Slot
 from monitor.errors import StateError
 
 RECORD = DeployRecord("core-1", "core", "deploy", "core:1", "1", "ann", 100.0)

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from monitor.adapters.fakes.engine import FakeEngine
-from monitor.adapters.fakes.enginelife import Behaviour
 from monitor.domain.containers import Container, ContainerSpec
 from monitor.errors import EngineError, EngineUnreachable, PullFailed
+from monitor.testing.engine import FakeEngine
+from monitor.testing.engine_containers import Behaviour
 
 
 class World:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.hooks import HookFolder
+from monitor.adapters.host.hooks import HookFolder
 from monitor.errors import HookFailed
 
 

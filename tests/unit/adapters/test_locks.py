@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.locks import FileLocks
+from monitor.adapters.host.locks import FileLocks
 from monitor.errors import LockedError
 from tests.support.wait import wait_until
 
 HOLD = """\
 import sys
 from pathlib import Path
-from monitor.adapters.locks import FileLocks
+from monitor.adapters.host.locks import FileLocks
 with FileLocks(Path(sys.argv[1])).acquire("core", wait=0, purpose="deploy of abc"):
     print("held", flush=True)
     sys.stdin.read()

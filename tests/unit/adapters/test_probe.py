@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from monitor.adapters.probe import HttpProber
-from monitor.domain.spec import HealthPolicy
+from monitor.adapters.http.probe import HttpProber
+from monitor.domain.deploy.spec import HealthPolicy
 
 
 @contextmanager

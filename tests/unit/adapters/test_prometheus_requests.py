@@ -8,9 +8,9 @@ import subprocess
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from monitor.adapters.prometheus_requests import FixedCollector, RequestCollector
-from monitor.domain.logcounts import Counts
-from monitor.domain.logrules import LogRule
+from monitor.adapters.prometheus.requests import FixedCollector, RequestCollector
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.rules import LogRule
 from monitor.errors import StateError
 from monitor.services.logmetrics.poller import SourceState
 

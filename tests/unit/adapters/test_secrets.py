@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.secrets import FileSecrets
+from monitor.adapters.host.secrets import FileSecrets
 from monitor.errors import UsageError
 
 

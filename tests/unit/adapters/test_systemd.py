@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.systemd import Systemd
+from monitor.adapters.host.systemd import Systemd
 
 
 def test_readiness_progress_and_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

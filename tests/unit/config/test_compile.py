@@ -7,7 +7,7 @@ from dataclasses import fields
 from monitor.config.compile import service_spec, spec_from_json, spec_to_json
 from monitor.config.loader import load_text
 from monitor.config.service import ServiceSection
-from monitor.domain.spec import CanaryStep, ServiceSpec
+from monitor.domain.deploy.spec import CanaryStep, ServiceSpec
 
 TEXT = """\
 project: shop

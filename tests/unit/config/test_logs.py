@@ -6,7 +6,7 @@ import pytest
 
 from monitor.config.loader import load_text
 from monitor.config.logcompile import log_rules
-from monitor.domain.logrules import LogRule
+from monitor.domain.logs.rules import LogRule
 from monitor.errors import ConfigError
 
 

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.domain import alerts
-from monitor.domain.alertbook import AlertPolicy, Book, Line, Message, Silence
-from monitor.domain.conditions import Condition
+from monitor.domain.alerting import alerts
+from monitor.domain.alerting.conditions import Condition
+from monitor.domain.alerting.open_alerts import AlertPolicy, Message, MessageLine, OpenAlerts, Silence
 
 CASES = [
     pytest.param(case, id=f"{file.stem}: {case['name']}")
@@ -25,7 +25,7 @@ def condition(kind: Any, service: str, severity: Any) -> Condition:
     return Condition(kind, service, severity, f"{service} {kind}")
 
 
-def written(line: Line) -> str:
+def written(line: MessageLine) -> str:
     text = f"{line.said} {line.condition.kind} {line.condition.service or 'host'}"
     if line.duration is not None:
         text += f" after {line.duration:g}"
@@ -36,7 +36,7 @@ def written(line: Line) -> str:
 def test_case(case: dict[str, Any]) -> None:
     needs = {name: tuple(needed) for name, needed in case["policy"].get("needs", {}).items()}
     policy = AlertPolicy(**{**case["policy"], "needs": needs})
-    book = Book()
+    book = OpenAlerts()
     for step in case["steps"]:
         now = float(step["at"])
         silences = [
@@ -44,7 +44,7 @@ def test_case(case: dict[str, Any]) -> None:
             for number, item in enumerate(case.get("silences", []), 1)
             if item.get("from", 0) <= now
         ]
-        said: tuple[Line, ...] = ()
+        said: tuple[MessageLine, ...] = ()
         if "fire" in step:
             book, said = alerts.fire(book, condition(*step["fire"]), now)
         if "tell" in step:
@@ -62,7 +62,7 @@ def test_every_state_knows_every_event_that_can_meet_it() -> None:
     for state in ("waiting", "firing", "hidden", "ending", "brief"):
         for event in ("fire", "escalate"):
             assert (state, event) in alerts.TABLE
-    with pytest.raises(alerts.IllegalMove):
+    with pytest.raises(alerts.IllegalAlertMove):
         alerts._move(alerts.Alert(condition("exited", "a", "page"), "gone", 0, 0), "fire", 1)
 
 
@@ -78,10 +78,10 @@ STEPS = st.lists(
 def test_every_story_begins_and_ends_once_whatever_happens(steps: list[Any], group: float) -> None:
     """In any order of events and with any clock: firing and resolved alternate, and all that was told ends told."""
     policy = AlertPolicy(group=group, repeat=60.0)
-    book, now = Book(), 1000.0
+    book, now = OpenAlerts(), 1000.0
     story: dict[tuple[str, str], str] = {}
 
-    def hear(lines: tuple[Line, ...]) -> None:
+    def hear(lines: tuple[MessageLine, ...]) -> None:
         for line in lines:
             key = (line.condition.kind, line.condition.service)
             if line.said in ("firing", "healed"):
@@ -106,18 +106,20 @@ def test_every_story_begins_and_ends_once_whatever_happens(steps: list[Any], gro
         now += 20
         book, lines = alerts.flush(book, (), policy, now)
         hear(lines)
-    assert book == Book()
+    assert book == OpenAlerts()
     assert set(story.values()) <= {"resolved"}
 
 
 def test_a_channel_gets_only_what_is_grave_enough() -> None:
-    lines = tuple(Line("firing", condition("exited", name, grave), 0) for name, grave in (("a", "page"), ("b", "info")))
+    lines = tuple(
+        MessageLine("firing", condition("exited", name, grave), 0) for name, grave in (("a", "page"), ("b", "info"))
+    )
     message = Message(1, lines)
     assert message.severity == "page"
     part = message.at_least("ticket")
     assert part is not None
     assert [line.condition.service for line in part.lines] == ["a"]
     assert Message(1, lines[1:]).at_least("page") is None
-    healed = Message(1, (Line("healed", condition("exited", "a", "page"), 0, 1.0),))
+    healed = Message(1, (MessageLine("healed", condition("exited", "a", "page"), 0, 1.0),))
     assert healed.severity == "info"
     assert healed.at_least("page") is None

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.domain.bake import Traffic, baseline, between, regression
 from monitor.domain.containers import Container
-from monitor.domain.requests import RequestWindow
-from monitor.domain.routes import SlotCounters
-from monitor.domain.spec import BakePolicy
+from monitor.domain.deploy.bake import Traffic, baseline, between, regression
+from monitor.domain.deploy.spec import BakePolicy
+from monitor.domain.logs.requests import RequestWindow
+from monitor.domain.proxy.routes import SlotCounters
 
 RUNNING = Container(id="c", name="n", image="i", image_id="s", labels={}, state="running")
 POLICY = BakePolicy(max_error_increase=0.05, min_requests=20)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.domain.deploynews import news
-from monitor.domain.records import DeployRecord
+from monitor.domain.deploy.news import news
+from monitor.domain.deploy.records import DeployRecord
 
 RECORD = DeployRecord("core-1", "core", "deploy", "core:2", "2", "ann", 1.0, 2.0, "deployed")
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 import pytest
 
 from monitor.domain.containers import Container
-from monitor.domain.gate import CONFIRM, Gate, observe, pause
-from monitor.domain.probing import Answer, resolve
-from monitor.domain.spec import HealthPolicy
+from monitor.domain.deploy.gate import CONFIRM, Gate, observe, pause
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import ProbeAnswer, effective_policy
 
 RUNNING = Container(id="c", name="n", image="i", image_id="s", labels={}, state="running")
-GOOD = Answer(status=200, body="ok", seconds=0.01)
-BAD = Answer(status=500, body="no", seconds=0.01)
+GOOD = ProbeAnswer(status=200, body="ok", seconds=0.01)
+BAD = ProbeAnswer(status=500, body="no", seconds=0.01)
 
 
 def gate(**changes: object) -> Gate:
-    policy = resolve(replace(HealthPolicy(path="/health"), **changes), port=3000, healthcheck=False)  # type: ignore[arg-type]
+    policy = effective_policy(replace(HealthPolicy(path="/health"), **changes), port=3000, healthcheck=False)  # type: ignore[arg-type]
     return Gate(policy, began=100.0)
 
 
@@ -37,7 +37,7 @@ def test_a_bad_answer_in_between_starts_the_row_anew() -> None:
 
 def test_fails_when_start_has_passed_and_keeps_the_last_answers() -> None:
     seen = observe(gate(start=5.0), RUNNING, BAD, 104.0)
-    seen = observe(seen, RUNNING, Answer(status=0, error="connection refused"), 105.0)
+    seen = observe(seen, RUNNING, ProbeAnswer(status=0, error="connection refused"), 105.0)
     assert seen.verdict == "fail"
     assert "within 5 s" in seen.reason
     assert seen.answers[0].startswith("500 in 10 ms: no (status 500 is not 200)")

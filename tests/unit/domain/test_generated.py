@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.domain.generated import MOST_TOMBSTONES, Fate, Manifest, decide, digest, tombstones, untouched
+from monitor.domain.boards.generated import (
+    MOST_TOMBSTONES,
+    FileFate,
+    Manifest,
+    digest,
+    file_fates,
+    tombstones,
+    untouched,
+)
 
 OLD, NEW, HAND = b"old", "new", b"by hand"
 OURS = Manifest({"f": digest(OLD)})
@@ -32,15 +40,15 @@ CUT_OFF = Manifest({"f": digest(b"older")}, {"f": digest(OLD)})
         (HAND, None, OURS, True, "gone"),
     ],
 )
-def test_fates(there: bytes | None, wanted: str | None, manifest: Manifest, force: bool, fate: Fate) -> None:
+def test_fates(there: bytes | None, wanted: str | None, manifest: Manifest, force: bool, fate: FileFate) -> None:
     files = {} if there is None else {"f": there}
-    (change,) = decide({} if wanted is None else {"f": wanted}, files.get, manifest, force=force)
+    (change,) = file_fates({} if wanted is None else {"f": wanted}, files.get, manifest, force=force)
     assert change.fate == fate
     assert change.hash == (digest(wanted.encode()) if wanted is not None else "")
 
 
 def test_what_is_gone_already_is_no_change() -> None:
-    assert decide({}, {}.get, OURS) == []
+    assert file_fates({}, {}.get, OURS) == []
 
 
 def test_untouched_only_when_every_file_is_as_it_was_left() -> None:

@@ -8,11 +8,11 @@ import importlib
 import pytest
 
 MODULES = (
-    "monitor.domain.logcounts",
-    "monitor.domain.logrules",
-    "monitor.domain.logql",
+    "monitor.domain.logs.counts",
+    "monitor.domain.logs.rules",
+    "monitor.domain.logs.logql",
     "monitor.services.logmetrics.explain",
-    "monitor.adapters.docker_logs.lines",
+    "monitor.adapters.docker.log_source.lines",
 )
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain.logcounts import Counts
-from monitor.domain.logrules import LogRule, bound_in_unit, json_path, rule_problem
-from monitor.domain.logwindows import MAX_AT_ONCE, due, groups
+from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.rules import LogRule, bound_in_unit, json_path, rule_problem
+from monitor.domain.logs.windows import MAX_AT_ONCE, due, groups
 
 MINUTE = 60_000
 DAY = 86_400_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.domain.probing import Answer, describe, resolve, shortfall
-from monitor.domain.spec import HealthPolicy
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import ProbeAnswer, describe, effective_policy, shortfall
 
 
 @pytest.mark.parametrize(
@@ -22,33 +22,33 @@ from monitor.domain.spec import HealthPolicy
 def test_auto_is_decided_by_path_then_healthcheck_then_port(
     policy: HealthPolicy, port: int | None, healthcheck: bool, mode: str, path: str
 ) -> None:
-    resolved = resolve(policy, port=port, healthcheck=healthcheck)
+    resolved = effective_policy(policy, port=port, healthcheck=healthcheck)
     assert (resolved.mode, resolved.path) == (mode, path)
 
 
 @pytest.mark.parametrize(
     ("policy", "answer", "why"),
     [
-        (HealthPolicy(), Answer(200), ""),
-        (HealthPolicy(), Answer(204), "status 204 is not 200"),
-        (HealthPolicy(status=("200-399",)), Answer(302), ""),
-        (HealthPolicy(status=("200", "204")), Answer(500), "status 500 is not 200 or 204"),
-        (HealthPolicy(), Answer(0, error="connection refused"), "connection refused"),
-        (HealthPolicy(body="ready"), Answer(200, body="not yet"), "the body does not hold 'ready'"),
-        (HealthPolicy(body="ready"), Answer(200, body="all ready"), ""),
-        (HealthPolicy(expect_headers={"X-Up": "1"}), Answer(200, headers=(("x-up", "1"),)), ""),
-        (HealthPolicy(expect_headers={"X-Up": "1"}), Answer(200), "header X-Up is None, not '1'"),
+        (HealthPolicy(), ProbeAnswer(200), ""),
+        (HealthPolicy(), ProbeAnswer(204), "status 204 is not 200"),
+        (HealthPolicy(status=("200-399",)), ProbeAnswer(302), ""),
+        (HealthPolicy(status=("200", "204")), ProbeAnswer(500), "status 500 is not 200 or 204"),
+        (HealthPolicy(), ProbeAnswer(0, error="connection refused"), "connection refused"),
+        (HealthPolicy(body="ready"), ProbeAnswer(200, body="not yet"), "the body does not hold 'ready'"),
+        (HealthPolicy(body="ready"), ProbeAnswer(200, body="all ready"), ""),
+        (HealthPolicy(expect_headers={"X-Up": "1"}), ProbeAnswer(200, headers=(("x-up", "1"),)), ""),
+        (HealthPolicy(expect_headers={"X-Up": "1"}), ProbeAnswer(200), "header X-Up is None, not '1'"),
     ],
 )
-def test_shortfall_says_why_an_answer_is_not_good(policy: HealthPolicy, answer: Answer, why: str) -> None:
+def test_shortfall_says_why_an_answer_is_not_good(policy: HealthPolicy, answer: ProbeAnswer, why: str) -> None:
     assert shortfall(policy, answer) == why
 
 
 def test_a_redirect_names_where_it_leads_and_what_to_do() -> None:
-    why = shortfall(HealthPolicy(), Answer(301, headers=(("location", "https://shop/health"),)))
+    why = shortfall(HealthPolicy(), ProbeAnswer(301, headers=(("location", "https://shop/health"),)))
     assert "https://shop/health" in why
     assert "health.headers.Host" in why
 
 
 def test_describe_shows_only_the_first_line_of_a_body() -> None:
-    assert describe(Answer(500, body="boom\nsecond", seconds=0.0123)) == "500 in 12 ms: boom"
+    assert describe(ProbeAnswer(500, body="boom\nsecond", seconds=0.0123)) == "500 in 12 ms: boom"

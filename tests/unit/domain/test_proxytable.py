@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.domain.proxysettings import ProxySettings
-from monitor.domain.proxytable import binds, certificates, entries, listeners, wildcards
-from monitor.domain.records import ServiceFlags
-from monitor.domain.routes import ServiceRoute, Slot, service_routes
-from monitor.domain.spec import HealthPolicy, RouteSpec, ServiceSpec, TlsFiles
+from monitor.domain.deploy.records import ServiceFlags
+from monitor.domain.deploy.spec import HealthPolicy, RouteSpec, ServiceSpec, TlsFiles
+from monitor.domain.proxy.routes import ServiceRoute, Slot, service_routes
+from monitor.domain.proxy.settings import ProxySettings
+from monitor.domain.proxy.table import binds, certificates, entries, listeners, wildcards
 from monitor.errors import ProxyError
 
 

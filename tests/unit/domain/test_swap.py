@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.domain.records import JournalEntry
-from monitor.domain.swap import ORDER, advance, recovery
+from monitor.domain.deploy.records import JournalEntry
+from monitor.domain.deploy.swap import ORDER, advance, recovery
 
 
 def journal(*steps: str) -> list[JournalEntry]:

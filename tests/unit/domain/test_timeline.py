@@ -6,8 +6,8 @@ import pytest
 
 from monitor.adapters.web import drawing
 from monitor.adapters.web.page import milliseconds, percent, span
-from monitor.domain.status import HealthBucket
-from monitor.domain.timeline import Slice, availability, slices
+from monitor.domain.health.status import HealthBucket
+from monitor.domain.health.timeline import Slice, availability, slices
 
 HOUR = 3600.0
 

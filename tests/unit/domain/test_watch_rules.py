@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain import backoff, causes, mask, tally
+from monitor.domain import mask
 from monitor.domain.containers import Container, EngineEvent
-from monitor.domain.intent import Intent, Span, explains, intent_of, merged
-from monitor.domain.requests import RequestWindow
-from monitor.domain.spec import BakePolicy, DeployPolicy, HealthPolicy, ServiceSpec
-from monitor.domain.watch import STATES, TABLE, TRIGGERS, IllegalMove, Watch, move, settled
-from monitor.services.watchdog.orphans import strangers
-from monitor.services.watchdog.strain import strain
+from monitor.domain.deploy.spec import BakePolicy, DeployPolicy, HealthPolicy, ServiceSpec
+from monitor.domain.health import backoff, causes, threshold
+from monitor.domain.health.stop_detection import OwnAct, StopIntent, explains, intent_of, merged
+from monitor.domain.health.watch import STATES, TABLE, TRIGGERS, IllegalHealthMove, Watch, move, settled
+from monitor.domain.logs.requests import RequestWindow
+from monitor.services.watchdog.degradation import degradation
+from monitor.services.watchdog.orphans import orphans
 
 
-@pytest.mark.parametrize("module", [backoff, causes, mask, tally])
+@pytest.mark.parametrize("module", [backoff, causes, mask, threshold])
 def test_the_examples_in_the_documentation_hold(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
@@ -50,7 +51,7 @@ def test_quarantine_is_never_left_by_failing_or_passing() -> None:
 def test_every_move_that_the_table_does_not_hold_is_refused() -> None:
     for state, trigger in itertools.product(STATES, TRIGGERS):
         if trigger not in TABLE[state]:
-            with pytest.raises(IllegalMove, match=f"{state} cannot be {trigger}"):
+            with pytest.raises(IllegalHealthMove, match=f"{state} cannot be {trigger}"):
                 move(state, trigger)
 
 
@@ -60,7 +61,7 @@ def test_any_sequence_of_triggers_ends_in_a_state_or_is_refused(triggers: list[s
     for trigger in triggers:
         try:
             state = move(state, trigger)  # type: ignore[arg-type]
-        except IllegalMove:
+        except IllegalHealthMove:
             continue
         assert state in STATES
 
@@ -99,37 +100,37 @@ def event(action: str, at: float, signal: str = "", container: str = "c1") -> En
 @pytest.mark.parametrize(
     ("seen", "wish"),
     [
-        (event("kill", 10, "15"), Intent(10, certain=False)),
-        (event("kill", 10, "9"), Intent(10, certain=False)),
-        (event("kill", 10, "SIGTERM"), Intent(10, certain=False)),
+        (event("kill", 10, "15"), StopIntent(10, certain=False)),
+        (event("kill", 10, "9"), StopIntent(10, certain=False)),
+        (event("kill", 10, "SIGTERM"), StopIntent(10, certain=False)),
         (event("kill", 10, "1"), None),
         (event("kill", 10, "SIGHUP"), None),
         (event("kill", 10, "28"), None),
-        (event("stop", 10), Intent(10, certain=True)),
+        (event("stop", 10), StopIntent(10, certain=True)),
         (event("die", 10), None),
         (event("start", 10), None),
     ],
 )
-def test_what_an_event_says_of_a_wish(seen: EngineEvent, wish: Intent | None) -> None:
+def test_what_an_event_says_of_a_wish(seen: EngineEvent, wish: StopIntent | None) -> None:
     assert intent_of(seen, ()) == wish
 
 
 @pytest.mark.parametrize(
     ("span", "ours"),
     [
-        (Span("c1", 5.0), True),
-        (Span("c1", 5.0, 9.9), True),
-        (Span("c1", 5.0, 9.0), False),
-        (Span("c1", 11.0), False),
-        (Span("c2", 5.0), False),
+        (OwnAct("c1", 5.0), True),
+        (OwnAct("c1", 5.0, 9.9), True),
+        (OwnAct("c1", 5.0, 9.0), False),
+        (OwnAct("c1", 11.0), False),
+        (OwnAct("c2", 5.0), False),
     ],
 )
-def test_what_bgmon_did_itself_is_nobodys_wish(span: Span, ours: bool) -> None:
+def test_what_bgmon_did_itself_is_nobodys_wish(span: OwnAct, ours: bool) -> None:
     assert (intent_of(event("stop", 10.0), [span]) is None) is ours
 
 
 def test_the_certain_wish_counts_and_the_later_one_among_equals() -> None:
-    kill, stop, later = Intent(1, certain=False), Intent(2, certain=True), Intent(3, certain=False)
+    kill, stop, later = StopIntent(1, certain=False), StopIntent(2, certain=True), StopIntent(3, certain=False)
     assert merged(kill, stop) == merged(stop, later) == stop
     assert merged(kill, later) == later
     assert merged(None, kill) == kill
@@ -137,7 +138,7 @@ def test_the_certain_wish_counts_and_the_later_one_among_equals() -> None:
 
 @pytest.mark.parametrize(("died", "explained"), [(9.0, True), (10.5, True), (69.0, True), (71.0, False), (7.0, False)])
 def test_a_wish_explains_a_death_near_it(died: float, explained: bool) -> None:
-    assert explains(Intent(10.0, certain=False), died) is explained
+    assert explains(StopIntent(10.0, certain=False), died) is explained
 
 
 # -- causes and masks --
@@ -198,10 +199,10 @@ def test_secrets_within_secrets_leave_nothing_readable() -> None:
 
 def test_a_verdict_needs_enough_answers_in_a_row_and_is_made_once() -> None:
     policy = HealthPolicy(successes=2, failures=3)
-    one = tally.Tally("life")
+    one = threshold.ProbeStreak("life")
     seen = []
     for now, shortfall in enumerate(["", "", "", "x", "x", "", "x", "x", "x", "x", "", ""]):
-        one = tally.count(one, shortfall, policy, float(now))
+        one = threshold.count(one, shortfall, policy, float(now))
         seen.append((one.verdict.ok, one.verdict.at) if one.verdict else None)
     assert seen == [None, *[(True, 1.0)] * 7, (False, 8.0), (False, 8.0), (False, 8.0), (True, 11.0)]
 
@@ -211,7 +212,7 @@ def test_a_verdict_needs_enough_answers_in_a_row_and_is_made_once() -> None:
 )
 def test_docker_s_own_health_check_is_a_verdict(health: str | None, verdict: bool | None) -> None:
     container = Container("c1", "n", "i", "i", {}, "running", health=health, started_at=0.0)  # type: ignore[arg-type]
-    found = tally.by_engine(container, HealthPolicy(mode="docker"), 10.0)
+    found = threshold.by_engine(container, HealthPolicy(mode="docker"), 10.0)
     assert (found.ok if found else None) is verdict
 
 
@@ -236,7 +237,7 @@ def window(good: int, bad: int, slow: int = 0) -> RequestWindow:
     ],
 )
 def test_when_a_service_counts_as_degraded(bake: BakePolicy, seen: RequestWindow, text: str) -> None:
-    assert strain(ServiceSpec("core", "core", deploy=DeployPolicy(bake=bake)), seen) == text
+    assert degradation(ServiceSpec("core", "core", deploy=DeployPolicy(bake=bake)), seen) == text
 
 
 def test_containers_that_no_release_knows() -> None:
@@ -244,7 +245,7 @@ def test_containers_that_no_release_knows() -> None:
         labels = {"bgmon.service": service, "bgmon.kind": kind}
         return Container(ref, f"name-{ref}", "image", "i", labels, "running")
 
-    found = strangers(
+    found = orphans(
         [one("a", "core"), one("b", "core"), one("c", "busy"), one("d", "proxy", "access")], ["a"], ["busy"]
     )
     assert found == {"b": "name-b (image, running) says it is core"}

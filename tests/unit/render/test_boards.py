@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from monitor.config.boards import load_boards
-from monitor.domain.boards import COLUMNS, Board, Catalogue, Panel, Query, Row, Threshold
-from monitor.domain.watch import STATES
+from monitor.domain.boards.board import COLUMNS, Board, Catalogue, Panel, Query, Row, Threshold
+from monitor.domain.health.watch import STATES
 from monitor.render.boards import render_boards
 from monitor.render.grafana.fill import bound, number
 from monitor.render.grafana.panels import STATE_TONES

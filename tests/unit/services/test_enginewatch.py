@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitor.adapters.fakes.alerts import FakeAlerts
 from monitor.services.watchdog.enginewatch import EngineWatch
+from monitor.testing.alerts import FakeAlerts
 
 
 def test_a_short_absence_alarms_nobody_and_a_long_one_once() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from monitor.domain.containers import EngineEvent
 from monitor.errors import BgmonError, EngineUnreachable
-from monitor.services.watchdog.desk import SOON, URGENT, WHENEVER, Desk
 from monitor.services.watchdog.eventpump import EventPump
+from monitor.services.watchdog.work_queue import SOON, URGENT, WHENEVER, WorkQueue
 from tests.support.wait import wait_until
 
 
@@ -89,7 +89,7 @@ def test_it_begins_where_the_last_daemon_ended() -> None:
 def test_the_desk_does_the_urgent_first_and_outlives_mistakes() -> None:
     done: list[str] = []
     errors: list[str] = []
-    desk = Desk(lambda error: errors.append(str(error)))
+    work_queue = WorkQueue(lambda error: errors.append(str(error)))
 
     def mistake() -> None:
         raise ZeroDivisionError
@@ -97,13 +97,13 @@ def test_the_desk_does_the_urgent_first_and_outlives_mistakes() -> None:
     def refusal() -> None:
         raise BgmonError("no")
 
-    desk.put(lambda: done.append("whenever"), WHENEVER)
-    desk.put(mistake, SOON)
-    desk.put(lambda: done.append("soon"), SOON)
-    desk.put(refusal, URGENT)
-    desk.put(lambda: done.append("urgent"), URGENT)
-    desk.start()
+    work_queue.put(lambda: done.append("whenever"), WHENEVER)
+    work_queue.put(mistake, SOON)
+    work_queue.put(lambda: done.append("soon"), SOON)
+    work_queue.put(refusal, URGENT)
+    work_queue.put(lambda: done.append("urgent"), URGENT)
+    work_queue.start()
     wait_until(lambda: len(done) == 3, what="all jobs")
-    assert desk.stop(5)
+    assert work_queue.stop(5)
     assert done == ["urgent", "soon", "whenever"]
     assert errors == ["no", "a mistake inside bgmon: see its log"]

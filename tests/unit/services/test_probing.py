@@ -7,25 +7,25 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from monitor.adapters.clock import SystemClock
-from monitor.domain.probing import Answer
-from monitor.domain.spec import HealthPolicy
+from monitor.adapters.host.clock import SystemClock
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import ProbeAnswer
 from monitor.services.watchdog.observer import Target
 from monitor.services.watchdog.probing import Probing
 
-GOOD = Answer(200, "ok", seconds=0.001)
-BAD = Answer(503, "no", seconds=0.001)
+GOOD = ProbeAnswer(200, "ok", seconds=0.001)
+BAD = ProbeAnswer(503, "no", seconds=0.001)
 POLICY = HealthPolicy(mode="http", interval=0.05, timeout=0.5, successes=2, failures=3)
 
 
 class Script:
     """A prober that answers what it is told to."""
 
-    def __init__(self, answer: Callable[[str], Awaitable[Answer]]) -> None:
+    def __init__(self, answer: Callable[[str], Awaitable[ProbeAnswer]]) -> None:
         self._answer = answer
         self.asked: list[tuple[float, str]] = []
 
-    async def probe(self, url: str, policy: HealthPolicy) -> Answer:
+    async def probe(self, url: str, policy: HealthPolicy) -> ProbeAnswer:
         del policy
         self.asked.append((time.monotonic(), url))
         return await self._answer(url)
@@ -34,7 +34,7 @@ class Script:
 
 
 class Bench:
-    def __init__(self, answer: Callable[[str], Awaitable[Answer]], *names: str, wrong: str = "") -> None:
+    def __init__(self, answer: Callable[[str], Awaitable[ProbeAnswer]], *names: str, wrong: str = "") -> None:
         self.script = Script(answer)
         self.wrong = wrong
         self.offline: list[str] = []
@@ -68,11 +68,11 @@ class Bench:
         return verdict.ok if verdict is not None else None
 
 
-async def good(_: str) -> Answer:
+async def good(_: str) -> ProbeAnswer:
     return GOOD
 
 
-async def bad(_: str) -> Answer:
+async def bad(_: str) -> ProbeAnswer:
     return BAD
 
 
@@ -80,7 +80,7 @@ def test_two_good_answers_and_three_bad_ones_make_a_verdict() -> None:
     async def story() -> None:
         answers = {"http://core/": GOOD}
 
-        async def answer(url: str) -> Answer:
+        async def answer(url: str) -> ProbeAnswer:
             return answers[url]
 
         bench = Bench(answer, "core")
@@ -101,7 +101,7 @@ def test_answers_of_a_life_that_is_over_count_for_nothing() -> None:
     async def story() -> None:
         gate = asyncio.Event()
 
-        async def answer(_: str) -> Answer:
+        async def answer(_: str) -> ProbeAnswer:
             await gate.wait()
             return BAD
 
@@ -121,7 +121,7 @@ def test_answers_of_a_life_that_is_over_count_for_nothing() -> None:
 
 def test_failures_while_this_process_stood_still_count_for_nothing() -> None:
     async def story() -> None:
-        async def answer(_: str) -> Answer:
+        async def answer(_: str) -> ProbeAnswer:
             await asyncio.sleep(0)
             time.sleep(1.1)  # noqa: ASYNC251 - the whole loop stands still, as it does when the machine is overloaded
             return BAD

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from monitor.adapters.fakes.alerts import FakeAlerts
-from monitor.adapters.fakes.clock import FakeClock
-from monitor.adapters.fakes.proxy import FakeProxy
-from monitor.adapters.locks import FileLocks
-from monitor.domain.routes import ServiceRoute
+from monitor.adapters.host.locks import FileLocks
+from monitor.domain.proxy.routes import ServiceRoute
 from monitor.errors import ProxyError
-from monitor.services.deploy.switchboard import PROXY_LOCK
+from monitor.services.deploy.traffic import PROXY_LOCK
 from monitor.services.watchdog.proxywatch import ProxyWatch
+from monitor.testing.alerts import FakeAlerts
+from monitor.testing.clock import FakeClock
+from monitor.testing.proxy import FakeProxy
 
 
 class Deployer:

@@ -1,0 +1,1 @@
+"""This machine: clock, files, locks, hooks, /proc, systemd."""

@@ -1,0 +1,1 @@
+"""Prometheus: the exposition of our metrics, and queries to its HTTP API."""

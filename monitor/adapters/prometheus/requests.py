@@ -1,0 +1,108 @@
+"""Request counters as Prometheus metrics, read from the state at each scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from monitor.domain.logs.counts import NANOS, Counts
+from monitor.domain.logs.requests import DEFAULT_BUCKETS
+from monitor.domain.logs.rules import LogRule
+from monitor.domain.names import (
+    METRIC_DURATION,
+    METRIC_LOG_LINES,
+    METRIC_LOG_SOURCE_LAG,
+    METRIC_LOG_SOURCE_UP,
+    METRIC_LOG_SOURCE_WARNINGS,
+    METRIC_LOG_UNPARSED,
+    METRIC_REQUESTS,
+)
+from monitor.errors import BgmonError
+
+
+class _State(Protocol):
+    @property
+    def source(self) -> str: ...
+    @property
+    def up(self) -> bool: ...
+    @property
+    def until(self) -> float | None: ...
+    @property
+    def warnings(self) -> int: ...
+    @property
+    def totals(self) -> Mapping[str, Counts]: ...
+    @property
+    def rules(self) -> Mapping[str, LogRule]: ...
+
+
+class RequestCollector(Collector):
+    """Register it with a prometheus_client registry.
+
+    Args:
+        state: what there is to tell, as LogPoller.state gives it.
+        now: unix seconds, for the source's lag.
+    """
+
+    def __init__(self, state: Callable[[], _State], now: Callable[[], float]) -> None:
+        self._state = state
+        self._now = now
+
+    def describe(self) -> list[Metric]:
+        return []  # registering asks nothing of the state
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            state = self._state()
+        except BgmonError:
+            return  # a scrape must not fail as a whole; the daemon says what is wrong
+        shown = {name: state.totals.get(name, Counts()) for name in sorted(state.rules)}
+        yield from request_metrics(shown, state.rules)
+        up = GaugeMetricFamily(
+            METRIC_LOG_SOURCE_UP, "Whether the last look at the log source succeeded.", labels=["source"]
+        )
+        up.add_metric([state.source], float(state.up))
+        yield up
+        lag = GaugeMetricFamily(
+            METRIC_LOG_SOURCE_LAG, "Seconds between now and the newest log lines that are counted.", labels=["source"]
+        )
+        if state.until is not None:
+            lag.add_metric([state.source], max(0.0, self._now() - state.until))
+        yield lag
+        warnings = CounterMetricFamily(
+            METRIC_LOG_SOURCE_WARNINGS, "Warnings of the log source, such as partial answers.", labels=["source"]
+        )
+        warnings.add_metric([state.source], float(state.warnings))
+        yield warnings
+
+
+def request_metrics(counts: Mapping[str, Counts], rules: Mapping[str, LogRule]) -> Iterator[Metric]:
+    """The metrics of the given services."""
+    requests = CounterMetricFamily(METRIC_REQUESTS, "HTTP requests by status code.", labels=["service", "code"])
+    durations = HistogramMetricFamily(METRIC_DURATION, "Durations of HTTP requests.", labels=["service"])
+    lines = CounterMetricFamily(METRIC_LOG_LINES, "Log lines read for request metrics.", labels=["service"])
+    unparsed = CounterMetricFamily(
+        METRIC_LOG_UNPARSED, "Log lines in which no request could be found.", labels=["service"]
+    )
+    for service, count in counts.items():
+        for code, number in sorted(count.codes.items()):
+            requests.add_metric([service, code], number)
+        bounds = rules[service].buckets if service in rules else DEFAULT_BUCKETS
+        durations.add_metric([service], list(count.cumulative(bounds).items()), count.nanos / NANOS)
+        lines.add_metric([service], count.lines)
+        unparsed.add_metric([service], count.unparsed)
+    yield from (requests, durations, lines, unparsed)
+
+
+class FixedCollector(Collector):
+    """The metrics of counts that are at hand, such as a window's."""
+
+    def __init__(self, counts: Mapping[str, Counts], rules: Mapping[str, LogRule]) -> None:
+        self._counts = counts
+        self._rules = rules
+
+    def collect(self) -> Iterator[Metric]:
+        yield from request_metrics(self._counts, self._rules)

@@ -1,0 +1,1 @@
+"""Conditions and alerts: who is told what, when, and what inhibits it."""

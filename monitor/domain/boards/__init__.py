@@ -1,0 +1,1 @@
+"""Boards and generated files as plain data."""

@@ -1,0 +1,1 @@
+"""Decisions of the watchdog: health states, thresholds, causes of death, what to do next."""

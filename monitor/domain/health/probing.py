@@ -1,0 +1,73 @@
+"""What counts as healthy: from a policy and an answer to yes, or to why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from monitor.domain.deploy.spec import HealthPolicy
+
+DEFAULT_PATH: Final = "/health"
+_SHOWN: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """What a probe got. `status` is 0 when there was no answer, and `error` says why; `seconds` is how long it took."""
+
+    status: int
+    body: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    error: str = ""
+    seconds: float = 0.0
+
+
+def effective_policy(policy: HealthPolicy, *, port: int | None, healthcheck: bool) -> HealthPolicy:
+    """The policy with `auto` decided.
+
+    By HTTP where a path is named, else by the image's own HEALTHCHECK, else by HTTP where there is a port, else by
+    staying up.
+    """
+    if policy.mode != "auto":
+        mode = policy.mode
+    elif policy.path is not None:
+        mode = "http"
+    elif healthcheck:
+        mode = "docker"
+    else:
+        mode = "running" if port is None else "http"
+    return replace(policy, mode=mode, path=policy.path or DEFAULT_PATH)
+
+
+def shortfall(policy: HealthPolicy, answer: ProbeAnswer) -> str:
+    """Why this answer does not count as healthy; empty when it does."""
+    if not answer.status:
+        return answer.error
+    if not any(_in_range(answer.status, item) for item in policy.status):
+        hint = ""
+        location = dict(answer.headers).get("location")
+        if location is not None:
+            hint = f" to {location[:_SHOWN]} (not followed: name the final path, or set health.headers.Host)"
+        return f"status {answer.status} is not {' or '.join(policy.status)}{hint}"
+    given = dict(answer.headers)
+    for name, wanted in policy.expect_headers.items():
+        value = given.get(name.lower())
+        if value != wanted:
+            return f"header {name} is {value!r}, not {wanted!r}"
+    if policy.body is not None and policy.body not in answer.body:
+        return f"the body does not hold {policy.body[:_SHOWN]!r}"
+    return ""
+
+
+def _in_range(status: int, item: str) -> bool:
+    low, _, high = item.partition("-")
+    return int(low) <= status <= int(high or low)
+
+
+def describe(answer: ProbeAnswer) -> str:
+    """One line for people: status or error, time, and the body's first line."""
+    milliseconds = round(answer.seconds * 1000)
+    if not answer.status:
+        return f"{answer.error} ({milliseconds} ms)"
+    lines = answer.body.strip().splitlines()
+    return f"{answer.status} in {milliseconds} ms" + (f": {lines[0][:_SHOWN]}" if lines else "")

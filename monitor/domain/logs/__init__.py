@@ -1,0 +1,1 @@
+"""Log lines to request counts: one definition a format, in Python and in LogQL."""

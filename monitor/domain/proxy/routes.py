@@ -1,0 +1,88 @@
+"""What the proxy is to do, and what it says of itself, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from monitor.domain.deploy.records import ServiceFlags
+from monitor.domain.deploy.spec import RouteSpec, ServiceSpec
+from monitor.domain.names import Color
+
+SlotState = Literal["ready", "drain", "maint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One of a service's two places in the proxy. `weight` is a percentage of the service's new requests."""
+
+    port: int
+    version: str = ""
+    state: SlotState = "maint"
+    weight: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRoute:
+    service: str
+    public: tuple[RouteSpec, ...] = ()
+    internal: str | None = None
+    slots: Mapping[Color, Slot] = field(default_factory=dict)
+    maintenance: bool = False
+    check_path: str = "/"  # asked after a crash, until anything answers
+
+
+@dataclass(frozen=True, slots=True)
+class SlotStatus:
+    """A slot as the running proxy sees it."""
+
+    color: Color
+    state: SlotState
+    weight: int
+    port: int
+    sessions: int  # requests and tunnels under way, over all workers
+
+
+@dataclass(frozen=True, slots=True)
+class SlotCounters:
+    """Totals of a slot since the proxy's worker started; a reload begins again at 0."""
+
+    requests: int
+    errors: int  # answers with status 5xx, and connections that failed
+    connect_errors: int = 0
+
+    def __add__(self, other: SlotCounters) -> SlotCounters:
+        return SlotCounters(
+            self.requests + other.requests, self.errors + other.errors, self.connect_errors + other.connect_errors
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyStatus:
+    running: bool
+    version: str = ""
+    since: float | None = None
+    listening: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    detail: str = ""
+
+
+def service_routes(
+    specs: Iterable[ServiceSpec],
+    slots: Mapping[str, Mapping[Color, Slot]],
+    flags: Mapping[str, ServiceFlags],
+) -> list[ServiceRoute]:
+    """What the proxy is to carry: each service with a port, in order of name, deployed already or not."""
+    return [
+        ServiceRoute(
+            service=spec.name,
+            public=spec.route,
+            internal=spec.internal,
+            slots=slots.get(spec.name, {}),
+            maintenance=flags.get(spec.name, ServiceFlags()).maintenance,
+            check_path=spec.health.path or "/",
+        )
+        for spec in sorted(specs, key=lambda spec: spec.name)
+        if spec.proxied
+    ]

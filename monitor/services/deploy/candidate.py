@@ -1,0 +1,165 @@
+"""The new container: made from a spec, found again by its deploy's label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from monitor.domain.containers import Container, ContainerSpec
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.names import (
+    KIND_APP,
+    LABEL_COLOR,
+    LABEL_DEPLOY,
+    LABEL_KIND,
+    LABEL_PROJECT,
+    LABEL_SERVICE,
+    LABEL_VERSION,
+    Color,
+    container_name,
+    network_name,
+    services_network_name,
+)
+from monitor.ports.engine import Engine
+
+RESTART_POLICY = "unless-stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The release that a deploy brings. What the journal keeps of it is all that a recovery needs.
+
+    `pinned` is what the container is made of: the digest that was pulled, or the id of an image that no registry has
+    seen, so that a tag that moves meanwhile changes nothing.
+    """
+
+    deploy: str
+    service: str
+    color: Color
+    version: str
+    image: str
+    pinned: str
+    image_id: str
+    port: int | None
+    spec: str
+
+    def note(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_note(cls, data: Mapping[str, Any]) -> Candidate:
+        return cls(**data)
+
+    def release(self, container: str, at: float) -> Release:
+        return Release(
+            deploy=self.deploy,
+            service=self.service,
+            color=self.color,
+            version=self.version,
+            image=self.image,
+            digest=self.pinned,
+            image_id=self.image_id,
+            port=self.port,
+            container=container,
+            spec=self.spec,
+            at=at,
+        )
+
+
+def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> ContainerSpec:
+    """What the engine is asked for. The restart policy comes later: a green that dies at its gate must stay dead."""
+    publish = {} if spec.port is None or green.port is None else {spec.port: ("127.0.0.1", green.port)}
+    extra = dict(spec.docker)
+    labels = {
+        **extra.pop("labels", {}),
+        LABEL_PROJECT: project,
+        LABEL_SERVICE: green.service,
+        LABEL_COLOR: green.color,
+        LABEL_VERSION: green.version,
+        LABEL_DEPLOY: green.deploy,
+        LABEL_KIND: KIND_APP,
+    }
+    return ContainerSpec(
+        name=container_name(project, green.service, green.color),
+        image=green.pinned,
+        labels=labels,
+        env={**spec.env, **secrets},
+        publish=publish,
+        command=spec.command,
+        memory=spec.limits.memory,
+        cpus=spec.limits.cpus,
+        pids=spec.limits.pids,
+        restart="no",
+        volumes=spec.volumes,
+        network=network_name(project),
+        user=spec.user,
+        read_only=spec.read_only,
+        init=spec.init,
+        log_max_size=spec.log_files.max_size,
+        log_max_files=spec.log_files.max_files,
+        extra=extra,
+    )
+
+
+def make(engine: Engine, project: str, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
+    """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
+    labels = {LABEL_PROJECT: project}
+    engine.ensure_network(network_name(project), labels)
+    engine.ensure_network(services_network_name(project), labels, internal=True)
+    container = engine.create(container_spec(project, green, spec, secrets))
+    for network in spec.networks:
+        engine.connect(network, container.id, ())
+    engine.start(container.id)
+    return container.id
+
+
+def answer_to_name(engine: Engine, container: str, spec: ServiceSpec) -> None:
+    """Give it the service's name on the networks of the user's own.
+
+    It leaves and joins each of them anew, which it can bear since nobody talks to it yet.
+    """
+    for network in spec.networks:
+        engine.realias(network, container, (spec.name,))
+
+
+def introduce(engine: Engine, project: str, container: str, spec: ServiceSpec) -> None:
+    """Let other containers find it by the service's name. Safe to repeat.
+
+    The services' network is internal and joined only now: joining it moves no published port, and nobody resolves
+    the name to a container that has not passed its gate.
+    """
+    network = services_network_name(project)
+    state = engine.inspect(container)
+    if state is None or network not in state.networks:
+        engine.connect(network, container, (spec.name,))
+
+
+def let_restart(engine: Engine, container: str) -> None:
+    """Let Docker restart it from now on. Safe to repeat."""
+    engine.set_restart_policy(container, RESTART_POLICY)
+
+
+def find(engine: Engine, project: str, deploy: str) -> Container | None:
+    """The container of a deploy, whatever somebody named it since."""
+    found = engine.containers({LABEL_PROJECT: project, LABEL_DEPLOY: deploy})
+    return found[0] if found else None
+
+
+def retire(engine: Engine, container: str) -> None:
+    """Let Docker restart it no more: stopping a container that is just restarting may not stick (moby#34028)."""
+    if engine.inspect(container) is not None:
+        engine.set_restart_policy(container, "no")
+
+
+def discard(engine: Engine, container: str, *, stop: float) -> None:
+    """Stop for good and remove. One that is gone is no error."""
+    retire(engine, container)
+    discard_retired(engine, container, stop=stop)
+
+
+def discard_retired(engine: Engine, container: str, *, stop: float) -> None:
+    """The second half of `discard`, for a deploy that retires blue while it drains."""
+    engine.stop(container, stop)
+    engine.remove(container)

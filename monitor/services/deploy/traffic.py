@@ -1,0 +1,165 @@
+"""One service's traffic: its port, its two slots in the proxy, and the record of both.
+
+A switch tells the proxy first and the record right after, whether or not the proxy could be told: requests come first,
+the deploy's journal already says that a switch may have happened, and a proxy that starts goes by the record. A service
+without a port has no traffic to switch; every call is then a no-op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Final
+
+from monitor.config.compile import spec_from_json
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.names import COLORS, Color, other
+from monitor.domain.proxy.routes import Slot, SlotCounters, SlotState
+from monitor.errors import EngineError
+from monitor.services.deploy.deps import DeployDeps
+
+_PORTS_LOCK: Final = "@ports"
+PROXY_LOCK: Final = "@proxy"
+_LOCK_WAIT: Final = 60.0
+_IDLE_LOOK: Final = 0.01
+_IDLE_LOOKS: Final = 2  # in a row: a request may be between being given to a server and being counted there
+
+
+class TrafficControl:
+    def __init__(self, deps: DeployDeps, spec: ServiceSpec) -> None:
+        self._deps = deps
+        self._service = spec.name
+        self._proxied = spec.proxied
+
+    def reserve(self, color: Color, version: str, *, avoid: frozenset[int] = frozenset()) -> int | None:
+        """Claim a free port for a color, durably. Raises EngineError when there is none."""
+        if not self._proxied:
+            return None
+        deps = self._deps
+        with deps.locks.acquire(_PORTS_LOCK, wait=_LOCK_WAIT, purpose=f"choosing a port for {self._service}"):
+            slots = deps.store.all_slots()
+            taken = avoid | {slot.port for pair in slots.values() for slot in pair.values()}
+            for port in deps.host.port_candidates(*deps.port_range):
+                if port not in taken and deps.host.port_free(port):
+                    pair = slots.get(self._service, {})
+                    deps.store.set_slots(self._service, {**pair, color: Slot(port=port, version=version)})
+                    return port
+        low, high = deps.port_range
+        raise EngineError(f"no free port left in {low}-{high}", hint="widen proxy.ports in bgmon.yml")
+
+    def stage(self, color: Color, port: int | None, version: str) -> None:
+        if port is not None:
+            self._deps.proxy.stage(self._service, color, port, version)
+
+    def split(self, color: Color, weight: int) -> None:
+        """Give `color` `weight` percent of new requests, the other one the rest."""
+        if self._proxied:
+            weights = {color: weight, other(color): 100 - weight}
+            self._record({color: "ready", other(color): "ready"}, weights)
+            self._deps.proxy.set_weights(self._service, weights)
+
+    def switch(self, color: Color, done: Callable[[], None] = lambda: None) -> None:
+        """All new requests to `color`; `done` is called as soon as they go there. The other slot drains, if any."""
+        if self._proxied:
+            try:
+                self._deps.proxy.switch(self._service, color)
+                done()
+            finally:
+                self._record(_switched(color))
+        else:
+            done()
+
+    def rest(self) -> None:
+        """No new requests to either color; those under way go on. A weight of 0 is how HAProxy says that."""
+        if self._proxied:
+            self._deps.proxy.set_weights(self._service, dict.fromkeys(COLORS, 0))
+
+    def close(self, color: Color) -> None:
+        """Cut what is still under way at `color`."""
+        if self._proxied:
+            self._record({color: "maint"})
+            self._deps.proxy.close(self._service, color)
+
+    def _record(self, states: dict[Color, SlotState], weights: dict[Color, int] | None = None) -> None:
+        store = self._deps.store
+        store.set_slots(self._service, _moved(store.slots(self._service), states, weights))
+
+    def validate_config(self, color: Color) -> None:
+        """Have the configuration checked that `persist` will write once `color` has the traffic.
+
+        Raises:
+            ProxyError: the proxy would refuse it.
+        """
+        deps = self._deps
+        if not self._proxied:
+            return
+        with _writing(deps):
+            deps.proxy.validate_config(
+                [
+                    replace(route, slots=_moved(route.slots, _switched(color)))
+                    if route.service == self._service
+                    else route
+                    for route in deps.routes()
+                ]
+            )
+
+    def save_config(self) -> None:
+        """Make the record what a restarted proxy comes back with."""
+        if self._proxied:
+            save_proxy_config(self._deps)
+
+    def counters(self, color: Color) -> SlotCounters:
+        return self._deps.proxy.counters(self._service)[color] if self._proxied else SlotCounters(0, 0)
+
+    def drained(self, color: Color, limit: float) -> int:
+        """Wait until `color` has no request under way, `limit` seconds at most; how many are left."""
+        if not self._proxied:
+            return 0
+        clock = self._deps.clock
+        until = clock.monotonic() + limit
+        idle = 0
+        while True:
+            sessions = self._deps.proxy.slots(self._service)[color].sessions
+            idle = idle + 1 if sessions == 0 else 0
+            if idle >= _IDLE_LOOKS or clock.monotonic() >= until:
+                return sessions
+            clock.sleep(_IDLE_LOOK)
+
+
+def board_of(deps: DeployDeps, spec: ServiceSpec, blue: Release | None) -> TrafficControl:
+    """Blue's traffic: as the new spec has it, but by blue's own where the service loses its port with this deploy."""
+    if blue is None or blue.port is None or spec.proxied:
+        return TrafficControl(deps, spec)
+    return TrafficControl(deps, spec_from_json(blue.spec))
+
+
+def _switched(to: Color) -> dict[Color, SlotState]:
+    return {to: "ready", other(to): "drain"}
+
+
+def _moved(
+    slots: Mapping[Color, Slot], states: Mapping[Color, SlotState], weights: Mapping[Color, int] | None = None
+) -> dict[Color, Slot]:
+    """The slots there are, with their new states; a weight that is not said is the whole of it."""
+    return {
+        color: replace(slot, state=states[color], weight=(weights or {}).get(color, 100)) if color in states else slot
+        for color, slot in slots.items()
+    }
+
+
+def leave(deps: DeployDeps, service: str) -> None:
+    """The service is not to be reached through the proxy any more."""
+    deps.store.set_slots(service, {})
+    save_proxy_config(deps)
+
+
+def save_proxy_config(deps: DeployDeps) -> None:
+    """Write the proxy's configuration from the record; deploys that run at the same time take turns."""
+    with _writing(deps):
+        deps.proxy.save_config(deps.routes())
+
+
+def _writing(deps: DeployDeps) -> AbstractContextManager[None]:
+    return deps.locks.acquire(PROXY_LOCK, wait=_LOCK_WAIT, purpose="writing the proxy's configuration")
