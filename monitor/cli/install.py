@@ -41,7 +41,7 @@ def command(
       sudo bgmon install --now             write it, enable it and start it
       sudo bgmon install --write --user deploy
     """
-    from monitor.render.systemd import render_unit, unit_name  # noqa: PLC0415
+    from monitor.render.systemd import render_unit, unit_name
 
     app = settings.app()
     name = unit_name(app.project)
@@ -65,8 +65,8 @@ def command(
 
 
 def _facts(app: App, user: str | None, env_file: str | None) -> UnitFacts:
-    from monitor.bootstrap import state_root  # noqa: PLC0415
-    from monitor.render.systemd import UnitFacts  # noqa: PLC0415
+    from monitor.bootstrap import state_root
+    from monitor.render.systemd import UnitFacts
 
     facts = UnitFacts(
         project=app.project,
@@ -86,7 +86,7 @@ def _facts(app: App, user: str | None, env_file: str | None) -> UnitFacts:
 
 
 def _me() -> str:
-    import pwd  # noqa: PLC0415
+    import pwd
 
     try:
         return pwd.getpwuid(os.geteuid()).pw_name

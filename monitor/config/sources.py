@@ -10,9 +10,9 @@ from typing import Final
 from monitor import __version__
 from monitor.assets import assets
 from monitor.config.boards import load_boards
-from monitor.config.catalogue import read_text
 from monitor.config.generate import GenerateSection
 from monitor.config.rules import load_rules
+from monitor.config.yamlfile import read_text
 from monitor.errors import ConfigError, Problem
 from monitor.render.render_all import Sources
 from monitor.render.shippers import TEMPLATES

@@ -57,6 +57,7 @@ class Container:
     pid: int = 0
     ports: Mapping[int, int] = field(default_factory=dict)  # container port -> host port
     networks: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()  # folders of the host
 
     @property
     def project(self) -> str:

@@ -8,12 +8,14 @@ from typing import Final, Literal
 Color = Literal["blue", "green"]
 COLORS: Final[tuple[Color, Color]] = ("blue", "green")
 
-# Labels on every container bgmon starts. A container without LABEL_PROJECT is a stranger's and is never touched.
+# Labels on every container bgmon starts. They are for people, shippers and filters; whether a container is bgmon's own,
+# its recorded id alone decides (domain/own.py).
 LABEL_PROJECT: Final = "bgmon.project"
 LABEL_SERVICE: Final = "bgmon.service"
 LABEL_COLOR: Final = "bgmon.color"
 LABEL_VERSION: Final = "bgmon.version"
 LABEL_DEPLOY: Final = "bgmon.deploy"
+LABEL_MADE: Final = "bgmon.made"  # a random word; says which container it is while its id is not on record yet
 LABEL_KIND: Final = "bgmon.kind"  # "app" for services, "access" for the proxy, whose output is the access log
 
 KIND_APP: Final = "app"
@@ -85,7 +87,7 @@ def name_problem(name: str) -> str:
         return "is empty"
     if len(name) > MAX_NAME:
         return f"has {len(name)} characters, {MAX_NAME} are allowed"
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         return "may hold a-z, 0-9, '-', '_' and '.', and must begin and end with a letter or a digit"
     return ""
 

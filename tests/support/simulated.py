@@ -11,6 +11,8 @@ import yaml
 
 from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.host.secrets import FileSecrets
+from monitor.adapters.own import RecordedContainers
+from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.config.compile import service_spec, spec_to_json
@@ -111,6 +113,7 @@ class Host:
         self.deps = WatchDeps(
             project="sim",
             engine=self.engine,
+            own=RecordedContainers(lambda: self.engine, SqliteContainers(self.database), "sim", folder / "proxy"),
             store=self.store,
             memory=self.memory,
             locks=FileLocks(folder / "locks"),

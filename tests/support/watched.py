@@ -20,7 +20,9 @@ from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.secrets import FileSecrets
-from monitor.adapters.http.prober import AiohttpProber
+from monitor.adapters.http.prober import HttpProber
+from monitor.adapters.own import RecordedContainers
+from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
@@ -77,6 +79,7 @@ class Watched:
         self.url = url
         self.engine = DockerEngine(url, timeout=10.0)
         self.database = Database(folder / "state.db")
+        self.own = RecordedContainers(lambda: self.engine, SqliteContainers(self.database), project, folder / "proxy")
         self.store = SqliteDeployStore(self.database)
         self.memory = SqliteWatchStore(self.database)
         self.totals = SqliteTotals(self.database)
@@ -167,6 +170,7 @@ class Watched:
         watch = WatchDeps(
             project=self.project,
             engine=self.engine,
+            own=self.own,
             store=self.store,
             memory=self.memory,
             locks=self.locks,
@@ -184,7 +188,7 @@ class Watched:
             "watch": watch,
             "settings": self.settings,
             "events": self.engine,
-            "make_prober": AiohttpProber,
+            "make_prober": HttpProber,
             "selfcheck": fine,
             "alerting": alerting or self.alerts,
             "scheduler": ApScheduler(),

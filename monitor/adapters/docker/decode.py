@@ -55,6 +55,7 @@ def container(raw: Mapping[str, Any]) -> Container:
         pid=state.get("Pid") or 0,
         ports=_ports(settings.get("Ports"), host.get("PortBindings")),
         networks=tuple(sorted(settings.get("Networks") or {})),
+        mounts=tuple(sorted(one["Source"] for one in raw.get("Mounts") or () if one.get("Type") == "bind")),
     )
 
 

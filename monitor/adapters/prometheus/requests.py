@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from monitor.adapters.counting import CountingCollector
 from monitor.domain.logs.counts import NANOS, Counts
 from monitor.domain.logs.requests import DEFAULT_BUCKETS
 from monitor.domain.logs.rules import LogRule
@@ -39,7 +40,14 @@ class _State(Protocol):
     def rules(self) -> Mapping[str, LogRule]: ...
 
 
-class RequestCollector(Collector):
+# Told as 0 from the start: what servers and proxies answer on ordinary days and on bad ones.
+USUAL_CODES: Final = (
+    "200", "201", "204", "301", "302", "304", "307", "308",
+    "400", "401", "403", "404", "405", "429", "499", "500", "502", "503", "504",
+)  # fmt: skip
+
+
+class RequestCollector(CountingCollector):
     """Register it with a prometheus_client registry.
 
     Args:
@@ -60,7 +68,7 @@ class RequestCollector(Collector):
         except BgmonError:
             return  # a scrape must not fail as a whole; the daemon says what is wrong
         shown = {name: state.totals.get(name, Counts()) for name in sorted(state.rules)}
-        yield from request_metrics(shown, state.rules)
+        yield from request_metrics(shown, state.rules, codes=USUAL_CODES)
         up = GaugeMetricFamily(
             METRIC_LOG_SOURCE_UP, "Whether the last look at the log source succeeded.", labels=["source"]
         )
@@ -72,15 +80,30 @@ class RequestCollector(Collector):
         if state.until is not None:
             lag.add_metric([state.source], max(0.0, self._now() - state.until))
         yield lag
-        warnings = CounterMetricFamily(
-            METRIC_LOG_SOURCE_WARNINGS, "Warnings of the log source, such as partial answers.", labels=["source"]
-        )
-        warnings.add_metric([state.source], float(state.warnings))
-        yield warnings
+        yield _warnings(state)
+
+    def before(self) -> Iterator[Metric]:
+        try:
+            state = self._state()
+        except BgmonError:
+            return
+        every = {name: state.totals.get(name, Counts()) for name in sorted({*state.rules, *state.totals})}
+        yield from request_metrics(every, state.rules, codes=USUAL_CODES)
+        yield _warnings(state)
 
 
-def request_metrics(counts: Mapping[str, Counts], rules: Mapping[str, LogRule]) -> Iterator[Metric]:
-    """The metrics of the given services."""
+def _warnings(state: _State) -> Metric:
+    family = CounterMetricFamily(
+        METRIC_LOG_SOURCE_WARNINGS, "Warnings of the log source, such as partial answers.", labels=["source"]
+    )
+    family.add_metric([state.source], float(state.warnings))
+    return family
+
+
+def request_metrics(
+    counts: Mapping[str, Counts], rules: Mapping[str, LogRule], *, codes: Sequence[str] = ()
+) -> Iterator[Metric]:
+    """The metrics of the given services; `codes` are told even where none was counted."""
     requests = CounterMetricFamily(METRIC_REQUESTS, "HTTP requests by status code.", labels=["service", "code"])
     durations = HistogramMetricFamily(METRIC_DURATION, "Durations of HTTP requests.", labels=["service"])
     lines = CounterMetricFamily(METRIC_LOG_LINES, "Log lines read for request metrics.", labels=["service"])
@@ -88,7 +111,7 @@ def request_metrics(counts: Mapping[str, Counts], rules: Mapping[str, LogRule]) 
         METRIC_LOG_UNPARSED, "Log lines in which no request could be found.", labels=["service"]
     )
     for service, count in counts.items():
-        for code, number in sorted(count.codes.items()):
+        for code, number in sorted({**dict.fromkeys(codes, 0), **count.codes}.items()):
             requests.add_metric([service, code], number)
         bounds = rules[service].buckets if service in rules else DEFAULT_BUCKETS
         durations.add_metric([service], list(count.cumulative(bounds).items()), count.nanos / NANOS)

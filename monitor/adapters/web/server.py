@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.adapters.prometheus.exposition import CONTENT_TYPE, Exposition
-from monitor.adapters.web import page
+from monitor.adapters.web import page, query
 from monitor.adapters.web.guard import add_headers, guard
 from monitor.adapters.web.live import EVERY, Live
 from monitor.domain.alerting.peers import PeerView
@@ -25,7 +25,9 @@ from monitor.ports.status import StatusSource
 from monitor.ports.web import PeersSource
 
 STATIC: Final = Path(__file__).parent / "static"
+INCIDENTS: Final = 50
 MOST_INCIDENTS: Final = 500
+LONGEST_AGENT: Final = 200  # characters
 FRESH: Final = 1.0
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _LIVE_TIME: Final = re.compile(r'<time datetime="[^"]*" data-live>[^<]*</time>')
@@ -170,9 +172,9 @@ class AiohttpServer:
         return _LIVE_TIME.sub('<time datetime="" data-live></time>', html), stamp
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        del request
+        scraper = f"{request.remote} {request.headers.get('User-Agent', '')[:LONGEST_AGENT]}"
         try:
-            text = await asyncio.to_thread(self._exposition.render)
+            text = await asyncio.to_thread(self._exposition.render, scraper)
         except BgmonError as error:
             return web.Response(status=503, text=f"{error}\n")
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
@@ -199,12 +201,13 @@ class AiohttpServer:
         return response
 
     async def _incidents(self, request: web.Request) -> web.Response:
-        service = request.query.get("service") or None
-        text = request.query.get("limit", "50")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_INCIDENTS):
-            return _problem(400, f"limit: a number between 1 and {MOST_INCIDENTS}")
         try:
-            found = await asyncio.to_thread(self._source.incidents, service=service, limit=int(text))
+            service = query.service(request.query)
+            limit = query.count(request.query, "limit", default=INCIDENTS, most=MOST_INCIDENTS)
+        except UsageError as error:
+            return _problem(400, str(error))
+        try:
+            found = await asyncio.to_thread(self._source.incidents, service=service, limit=limit)
         except BgmonError as error:
             return _problem(503, str(error))
         return web.Response(body=msgspec.json.encode({"incidents": found}), content_type="application/json")

@@ -22,6 +22,9 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+EXIT_LABELS: Final = ("oom", "start", "unknown", "signal", "error", "clean")
+
+
 def exit_label(code: int, *, oom: bool = False, error: str = "") -> str:
     """A short class for metrics: `oom`, `signal`, `start`, `error`, `clean` or `unknown` (a negative code)."""
     if oom:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from monitor.domain.alerting.conditions import ConditionKind, Severity
 from monitor.domain.containers import Container
@@ -69,6 +69,7 @@ class Facts:
 
 
 How = Literal["start", "restart", "recreate", "rollback"]
+RESTART_REASONS: Final[tuple[str, ...]] = (*get_args(How), "docker")  # the last: by the engine's restart policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The new container: made from a spec, found again by its deploy's label."""
+"""The new container: made from a spec, put on record, let go."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from monitor.domain.containers import Container, ContainerSpec
+from monitor.domain.containers import ContainerSpec
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import (
@@ -23,6 +23,8 @@ from monitor.domain.names import (
     services_network_name,
 )
 from monitor.ports.engine import Engine
+from monitor.ports.own import OwnContainers
+from monitor.services.deploy.deps import DeployDeps
 
 RESTART_POLICY = "unless-stopped"
 
@@ -32,7 +34,8 @@ class Candidate:
     """The release that a deploy brings. What the journal keeps of it is all that a recovery needs.
 
     `pinned` is what the container is made of: the digest that was pulled, or the id of an image that no registry has
-    seen, so that a tag that moves meanwhile changes nothing.
+    seen, so that a tag that moves meanwhile changes nothing. `recorded` says that its container's id is put on record
+    when it is made; journals of earlier versions have it not.
     """
 
     deploy: str
@@ -44,6 +47,7 @@ class Candidate:
     image_id: str
     port: int | None
     spec: str
+    recorded: bool = False
 
     def note(self) -> dict[str, Any]:
         return asdict(self)
@@ -103,12 +107,14 @@ def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: M
     )
 
 
-def make(engine: Engine, project: str, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
+def make(deps: DeployDeps, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
     """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
+    engine, project = deps.engine, deps.project
     labels = {LABEL_PROJECT: project}
     engine.ensure_network(network_name(project), labels)
     engine.ensure_network(services_network_name(project), labels, internal=True)
-    container = engine.create(container_spec(project, green, spec, secrets))
+    wanted = container_spec(project, green, spec, secrets)
+    container = deps.own.create(wanted, "app", service=green.service, deploy=green.deploy)
     for network in spec.networks:
         engine.connect(network, container.id, ())
     engine.start(container.id)
@@ -141,25 +147,19 @@ def let_restart(engine: Engine, container: str) -> None:
     engine.set_restart_policy(container, RESTART_POLICY)
 
 
-def find(engine: Engine, project: str, deploy: str) -> Container | None:
-    """The container of a deploy, whatever somebody named it since."""
-    found = engine.containers({LABEL_PROJECT: project, LABEL_DEPLOY: deploy})
-    return found[0] if found else None
-
-
 def retire(engine: Engine, container: str) -> None:
     """Let Docker restart it no more: stopping a container that is just restarting may not stick (moby#34028)."""
     if engine.inspect(container) is not None:
         engine.set_restart_policy(container, "no")
 
 
-def discard(engine: Engine, container: str, *, stop: float) -> None:
-    """Stop for good and remove. One that is gone is no error."""
+def discard(engine: Engine, own: OwnContainers, container: str, *, stop: float) -> None:
+    """Stop for good, remove and forget. One that is gone is no error."""
     retire(engine, container)
-    discard_retired(engine, container, stop=stop)
+    discard_retired(engine, own, container, stop=stop)
 
 
-def discard_retired(engine: Engine, container: str, *, stop: float) -> None:
+def discard_retired(engine: Engine, own: OwnContainers, container: str, *, stop: float) -> None:
     """The second half of `discard`, for a deploy that retires blue while it drains."""
     engine.stop(container, stop)
-    engine.remove(container)
+    own.remove(container)

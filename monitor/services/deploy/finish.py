@@ -65,7 +65,7 @@ def finish(
         started = clock.monotonic()
         written = side.submit(traffic.save_config)
         if blue is not None:
-            discard_retired(deps.engine, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
+            discard_retired(deps.engine, deps.own, blue.container, stop=spec_from_json(blue.spec).deploy.stop)
         written.result()
         before_end()
         timings["stop"] = clock.monotonic() - started

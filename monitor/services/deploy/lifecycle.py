@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
-from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, Color, other
+from monitor.domain.names import Color, other
 from monitor.errors import BgmonError, ProxyError, ProxyUnreachable, UsageError
 from monitor.ports.deploys import DeployStore
-from monitor.services.deploy.candidate import discard, find
+from monitor.services.deploy.candidate import discard
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.gate import pass_gate, policy_for
+from monitor.services.deploy.own import name_lookalikes, running_release
 from monitor.services.deploy.recover import recover_service
 from monitor.services.deploy.recreate import recreate, release_secrets
 from monitor.services.deploy.traffic import TrafficControl, save_proxy_config
@@ -24,11 +25,12 @@ from monitor.services.deploy.traffic import TrafficControl, save_proxy_config
 
 @contextmanager
 def changing(deps: DeployDeps, service: str, purpose: str, wait: float) -> Iterator[None]:
-    """The service's lock, with cut-off deploys settled."""
+    """The service's lock, with cut-off deploys settled; what only looks like the service is named."""
     with deps.locks.acquire(service, wait=wait, purpose=purpose):
         for line in recover_service(deps, service):
             deps.tell("recovered", service, line)
         yield
+        name_lookalikes(deps, service)
 
 
 def deployed(store: DeployStore, service: str) -> Release:
@@ -47,7 +49,7 @@ def restart(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
     """
     with changing(deps, service, "restart", wait):
         active = deployed(deps.store, service)
-        container = find(deps.engine, deps.project, active.deploy)
+        container = running_release(deps.engine, active)
         deps.store.set_flags(service, replace(deps.store.flags(service), stopped_by="", stopped_at=None))
         if container is None:
             recreate(deps, service)
@@ -66,7 +68,7 @@ def stop(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
         # First of all, so that the daemon does not take the stop for a death; taken back when nothing was stopped.
         deps.store.set_flags(service, replace(flags, stopped_by=deps.who, stopped_at=deps.clock.now()))
         try:
-            container = find(deps.engine, deps.project, active.deploy)
+            container = running_release(deps.engine, active)
             traffic = TrafficControl(deps, spec)
             with _proxy_may_be_away(deps, service):
                 traffic.rest()
@@ -87,7 +89,7 @@ def start(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
         active = deployed(deps.store, service)
         flags = deps.store.flags(service)
         deps.store.set_flags(service, replace(flags, stopped_by="", stopped_at=None))
-        container = find(deps.engine, deps.project, active.deploy)
+        container = running_release(deps.engine, active)
         if container is None:
             recreate(deps, service)
         elif not container.running:
@@ -143,8 +145,9 @@ def remove(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
                 for color in colors:
                     traffic.close(color)
         stop_time = spec_from_json(active.spec).deploy.stop if active is not None else 0.0
-        for container in deps.engine.containers({LABEL_PROJECT: deps.project, LABEL_SERVICE: service}):
-            discard(deps.engine, container.id, stop=stop_time)
+        ours = [made.id for made in deps.own.made(service=service)]
+        for container in dict.fromkeys([*([active.container] if active is not None else []), *ours]):
+            discard(deps.engine, deps.own, container, stop=stop_time)
         for release in deps.store.releases(service, limit=10_000):
             deps.secrets.drop(release.deploy)
         deps.store.forget(service)

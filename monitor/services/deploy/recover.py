@@ -5,9 +5,10 @@ from __future__ import annotations
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release
 from monitor.domain.deploy.swap import recovery
-from monitor.services.deploy.candidate import Candidate, find, introduce, let_restart
+from monitor.services.deploy.candidate import Candidate, introduce, let_restart
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.finish import finish
+from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
 
@@ -31,7 +32,7 @@ def _recover(deps: DeployDeps, record: DeployRecord) -> str:
         return settle_recreate(deps, record, green)
     spec = spec_from_json(green.spec)
     blue = deps.store.active(record.service)
-    container = find(deps.engine, deps.project, green.deploy)
+    container = of_deploy(deps, green)
     decision = recovery(
         journal,
         blue_can_serve=_can_serve(deps, blue),

@@ -156,6 +156,7 @@ class Swap:
             image_id=image.id,
             port=None,
             spec=spec_to_json(self._spec),
+            recorded=True,
         )
 
     def _start(self, green: Candidate, secrets: Mapping[str, str]) -> tuple[Candidate, str]:
@@ -170,12 +171,13 @@ class Swap:
                 self._note("create", green.note())
                 self._rehearsed = self._side.submit(self._rehearse, green.color)
                 try:
-                    container = make(deps.engine, deps.project, green, self._spec, secrets)
+                    container = make(deps, green, self._spec, secrets)
                 except Conflict:
                     if port is None or deps.host.port_free(port) or attempt == _PORT_TRIES - 1:
                         raise
                     deps.tell("warning", green.service, f"port {port} was taken by somebody else; trying another")
-                    deps.engine.remove(f"{deps.project}-{green.service}-{green.color}")
+                    for made in deps.own.made(deploy=green.deploy):
+                        deps.own.remove(made.id)
                     avoid |= {port}
                 else:
                     break

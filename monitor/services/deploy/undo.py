@@ -6,8 +6,9 @@ from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import other
 from monitor.errors import ProxyError, ProxyUnreachable
-from monitor.services.deploy.candidate import RESTART_POLICY, Candidate, discard, find
+from monitor.services.deploy.candidate import RESTART_POLICY, Candidate, discard
 from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.traffic import TrafficControl, board_of
 
 _LONGEST_DRAIN = 10.0  # green is known to be bad: its last requests get a chance, but not for long
@@ -32,9 +33,9 @@ def undo(deps: DeployDeps, spec: ServiceSpec, green: Candidate | None, blue: Rel
     traffic = TrafficControl(deps, spec)
     if switched:
         _back(deps, board_of(deps, spec, blue), spec, green, blue)
-    container = find(deps.engine, deps.project, green.deploy)
+    container = of_deploy(deps, green)
     if container is not None:
-        discard(deps.engine, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
+        discard(deps.engine, deps.own, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
     try:
         traffic.close(green.color)
         if switched:

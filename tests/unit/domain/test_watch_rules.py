@@ -246,6 +246,6 @@ def test_containers_that_no_release_knows() -> None:
         return Container(ref, f"name-{ref}", "image", "i", labels, "running")
 
     found = orphans(
-        [one("a", "core"), one("b", "core"), one("c", "busy"), one("d", "proxy", "access")], ["a"], ["busy"]
+        [one("a", "core"), one("b", "core"), one("c", "busy"), one("d", "proxy", "access")], ["a", "d"], ["busy"]
     )
     assert found == {"b": "name-b (image, running) says it is core"}
