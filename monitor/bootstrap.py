@@ -299,9 +299,10 @@ class App:
 
     def rendered(self, sources: Sources | None = None) -> GeneratedFiles:
         """All generated files. Raises ConfigError for a wrong catalogue, GenerateError for a wrong template."""
+        from monitor.adapters.templates.limited import render_limited
         from monitor.render.render_all import render_all
 
-        return render_all(self.site, sources or self.generate_sources())
+        return render_all(self.site, sources or self.generate_sources(), render_limited)
 
     @cached_property
     def boards(self) -> BoardCatalogue:

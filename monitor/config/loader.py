@@ -12,7 +12,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from monitor.config.schema import Config
-from monitor.config.yamlfile import Document, Path, dotted, parse, printable, read_text
+from monitor.config.yamlfile import Document, Path, dotted, parse, read_text
+from monitor.domain.printable import printable
 from monitor.errors import ConfigError, Problem, UsageError
 
 DEFAULT_FILE: Final = "bgmon.yml"

@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from monitor.config.spelled import SpelledBool, SpelledFloat, SpelledInt
+from monitor.domain.printable import printable
 from monitor.errors import ConfigError, Problem
 
 Path = tuple[str | int, ...]
@@ -22,7 +23,6 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_NODES: Final = 200_000  # keys, values and containers, with every alias counted as what it stands for
 MAX_DEPTH: Final = 100
 _CHECKED_AHEAD: Final = 512 * 1024  # bytes; smaller texts cannot hold enough nodes to take long
-_LONGEST_MESSAGE: Final = 300
 _LONGEST_KEY: Final = 200
 _MOST_PROBLEMS: Final = 100
 _MOST_DIGITS: Final = 4300  # more are no number to Python; the text stays
@@ -216,12 +216,6 @@ def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[Pr
         for index, item in enumerate(node.value):
             lines[(*path, index)] = item.start_mark.line + 1
             _walk(item, (*path, index), lines, problems, file)
-
-
-def printable(text: str, most: int = _LONGEST_MESSAGE) -> str:
-    """`text` on one line and of bounded length, with control characters shown instead of sent to the terminal."""
-    cut = text if len(text) <= most else f"{text[:most]}..."
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
 
 
 def dotted(path: Path) -> str:
