@@ -63,7 +63,7 @@ class ProxySection(Model):
     timeouts: TimeoutsSection = TimeoutsSection()
     retries: int = Field(default=1000, ge=0, le=10000)
     """How often a connection is tried again that was refused, `timeouts.connect` apart (1 s at most): the cushion for a
-    container that restarts, 30 s by default. A request that was sent is sent again once at most, whatever stands here."""
+    container that restarts, 30 s by default. A request that was sent is sent again once at most, all the same."""
     reuse_connections: bool = False
     """Keep connections to services open between requests: twice the requests a second for the smallest answers, but
     reads that meet the moment a container dies may break."""

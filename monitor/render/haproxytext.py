@@ -62,7 +62,7 @@ def config_template(name: str) -> Template:
 
 def page_template(name: str) -> Template:
     """A template whose values are our own texts."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - a swap has it read beside it
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # a swap has it read beside it
 
     return Environment(
         loader=PackageLoader("monitor.render", "templates"),
@@ -83,14 +83,14 @@ def _tame(text: str) -> str:
 
 
 def _finalize(value: Any) -> Any:
-    from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
+    from markupsafe import Markup  # comes with jinja2
 
     return value if isinstance(value, Markup) else Markup(quoted(value))  # noqa: S704 - quoted is the escaping here
 
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
         loader=PackageLoader("monitor.render", "templates"),
