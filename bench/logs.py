@@ -195,12 +195,12 @@ def beside_mtail(folder: Path) -> dict[str, dict[str, float]]:
 
 def through_the_engine(folder: Path) -> dict[str, float]:
     """Lines a second of wall time: a container's log through the engine's API, and the same lines from a file."""
-    import docker  # noqa: PLC0415
+    import docker
 
-    from monitor.adapters.docker.log_source.source import DockerLogSource  # noqa: PLC0415
-    from monitor.adapters.docker.log_source.transport import EngineHttp  # noqa: PLC0415
-    from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE  # noqa: PLC0415
-    from tools import engine, images  # noqa: PLC0415
+    from monitor.adapters.docker.log_source.source import DockerLogSource
+    from monitor.adapters.docker.log_source.transport import EngineHttp
+    from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE
+    from tools import engine, images
 
     url = engine.find()
     client = docker.DockerClient(base_url=url, timeout=120)
@@ -249,17 +249,17 @@ def through_the_engine(folder: Path) -> dict[str, float]:
 
 
 def thousand_services(folder: Path) -> dict[str, float]:
-    from prometheus_client import generate_latest  # noqa: PLC0415
-    from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415
+    from prometheus_client import generate_latest
+    from prometheus_client.registry import CollectorRegistry
 
-    from monitor.adapters.loki.client import LokiClient, LokiOptions  # noqa: PLC0415
-    from monitor.adapters.loki.source import LokiPolicy, LokiSource  # noqa: PLC0415
-    from monitor.adapters.prometheus.requests import RequestCollector  # noqa: PLC0415
-    from monitor.adapters.state.db import Database  # noqa: PLC0415
-    from monitor.adapters.state.logs import SqliteLogStore  # noqa: PLC0415
-    from monitor.services.logmetrics.poller import LogPoller  # noqa: PLC0415
-    from monitor.testing.clock import FakeClock  # noqa: PLC0415
-    from tests.support.lokiserver import Answer, Asked, LokiServer  # noqa: PLC0415
+    from monitor.adapters.loki.client import LokiClient, LokiOptions
+    from monitor.adapters.loki.source import LokiPolicy, LokiSource
+    from monitor.adapters.prometheus.requests import RequestCollector
+    from monitor.adapters.state.db import Database
+    from monitor.adapters.state.logs import SqliteLogStore
+    from monitor.services.logmetrics.poller import LogPoller
+    from monitor.testing.clock import FakeClock
+    from tests.support.lokiserver import Answer, Asked, LokiServer
 
     buckets = (*RULES["json"].buckets, 20.0, 30.0)  # 13 and +Inf
     rules = {f"service-{n}": LogRule(ignore=("/health",), buckets=buckets) for n in range(SERVICES)}

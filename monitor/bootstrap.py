@@ -78,7 +78,7 @@ class App:
 
     @cached_property
     def database(self) -> Database:
-        from monitor.adapters.state.db import Database  # noqa: PLC0415
+        from monitor.adapters.state.db import Database
 
         database = Database(self.state_dir / "state.db")
         if database.set_aside is not None:
@@ -90,13 +90,13 @@ class App:
     @cached_property
     def specs(self) -> dict[str, ServiceSpec]:
         """The policy of every service in bgmon.yml."""
-        from monitor.config.compile import service_specs  # noqa: PLC0415
+        from monitor.config.compile import service_specs
 
         return service_specs(self.config)
 
     @cached_property
     def engine(self) -> DockerEngine:
-        from monitor.adapters.docker.engine import DockerEngine  # noqa: PLC0415
+        from monitor.adapters.docker.engine import DockerEngine
 
         return DockerEngine()
 
@@ -109,15 +109,15 @@ class App:
 
     @cached_property
     def store(self) -> SqliteDeployStore:
-        from monitor.adapters.state.deploys import SqliteDeployStore  # noqa: PLC0415
+        from monitor.adapters.state.deploys import SqliteDeployStore
 
         return SqliteDeployStore(self.database)
 
     @cached_property
     def own(self) -> OwnContainers:
         """Which containers are ours: every command asks it."""
-        from monitor.adapters.docker.own import RecordedContainers  # noqa: PLC0415
-        from monitor.adapters.state.containers import SqliteContainers  # noqa: PLC0415
+        from monitor.adapters.docker.own import RecordedContainers
+        from monitor.adapters.state.containers import SqliteContainers
 
         return RecordedContainers(
             lambda: self.engine, SqliteContainers(self.database), self.project, self.state_dir / "proxy"
@@ -131,7 +131,7 @@ class App:
     @cached_property
     def _driver(self) -> Proxy:
         """The proxy's driver; nothing is started. The engine is reached only when the proxy runs in a container."""
-        from monitor.adapters.haproxy.make import make_proxy  # noqa: PLC0415
+        from monitor.adapters.haproxy.make import make_proxy
 
         return make_proxy(
             self.config.proxy,
@@ -150,7 +150,7 @@ class App:
 
     def routes(self) -> list[ServiceRoute]:
         """What the proxy is to carry now: bgmon.yml, the recorded slots, and what a person decided."""
-        from monitor.domain.proxy.routes import service_routes  # noqa: PLC0415
+        from monitor.domain.proxy.routes import service_routes
 
         flags = {name: self.store.flags(name) for name in self.specs}
         specs = [self._routed_as(spec) for spec in self.specs.values()]
@@ -161,26 +161,26 @@ class App:
         active = None if spec.proxied else self.store.active(spec.name)
         if active is None or active.port is None:
             return spec
-        from monitor.config.compile import spec_from_json  # noqa: PLC0415
+        from monitor.config.compile import spec_from_json
 
         return spec_from_json(active.spec)
 
     def proxy_config(self) -> str:
         """The proxy's configuration as it would be written now."""
-        from monitor.adapters.haproxy.make import settings_of  # noqa: PLC0415
-        from monitor.render.haproxy import CONFIG, render  # noqa: PLC0415
+        from monitor.adapters.haproxy.make import settings_of
+        from monitor.render.haproxy import CONFIG, render
 
         return render(self.routes(), settings_of(self.config.proxy)).files[CONFIG]
 
     @cached_property
     def locks(self) -> FileLocks:
-        from monitor.adapters.host.locks import FileLocks  # noqa: PLC0415
+        from monitor.adapters.host.locks import FileLocks
 
         return FileLocks(self.state_dir / "locks")
 
     @cached_property
     def secrets(self) -> FileSecrets:
-        from monitor.adapters.host.secrets import FileSecrets  # noqa: PLC0415
+        from monitor.adapters.host.secrets import FileSecrets
 
         return FileSecrets(self.folder / ".bgmon" / "secrets", self.state_dir / "secrets", os.environ)
 
@@ -192,22 +192,22 @@ class App:
     @cached_property
     def messages(self) -> Messages:
         """The renderer of chat messages. Raises UsageError when notify.templates is no folder."""
-        from monitor.adapters.notify import make_messages  # noqa: PLC0415
+        from monitor.adapters.notify import make_messages
 
         return make_messages(self.config.notify, project=self.project, host=self.host, folder=self.folder)
 
     @cached_property
     def alert_store(self) -> SqliteAlertStore:
-        from monitor.adapters.state.alerts import SqliteAlertStore  # noqa: PLC0415
+        from monitor.adapters.state.alerts import SqliteAlertStore
 
         return SqliteAlertStore(self.database)
 
     @cached_property
     def alerting(self) -> Alerting:
         """Alerts: start it, fire into `alerting.manager`, stop it."""
-        from monitor.adapters.host.clock import SystemClock  # noqa: PLC0415
-        from monitor.adapters.state.resilient_alerts import ResilientAlertStore  # noqa: PLC0415
-        from monitor.services.alerting.runner import Alerting  # noqa: PLC0415
+        from monitor.adapters.host.clock import SystemClock
+        from monitor.adapters.state.resilient_alerts import ResilientAlertStore
+        from monitor.services.alerting.runner import Alerting
 
         section = self.config.notify
         return Alerting(
@@ -228,86 +228,87 @@ class App:
         )
 
     def _channels(self) -> list[Channel]:
-        from monitor.adapters.notify import make_channels  # noqa: PLC0415
+        from monitor.adapters.notify import make_channels
 
         return make_channels(self.config.notify, self.messages, project=self.project, host=self.host)
 
     def _sink(self) -> AlertSink | None:
-        from monitor.adapters.notify import make_sink  # noqa: PLC0415
+        from monitor.adapters.notify import make_sink
 
         return make_sink(self.config.notify, project=self.project, host=self.host)
 
     def _alert_policy(self) -> AlertPolicy:
-        from monitor.domain.alerting.open_alerts import AlertPolicy  # noqa: PLC0415
+        from monitor.domain.alerting.open_alerts import AlertPolicy
 
         needs = {name: service.depends_on for name, service in self.config.services.items()}
         return AlertPolicy(group=self.config.notify.group, repeat=self.config.notify.repeat, needs=needs)
 
     @cached_property
     def watch_store(self) -> SqliteWatchStore:
-        from monitor.adapters.state.watch import SqliteWatchStore  # noqa: PLC0415
+        from monitor.adapters.state.watch import SqliteWatchStore
 
         return SqliteWatchStore(self.database)
 
     @cached_property
     def totals(self) -> SqliteTotals:
-        from monitor.adapters.state.totals import SqliteTotals  # noqa: PLC0415
+        from monitor.adapters.state.totals import SqliteTotals
 
         return SqliteTotals(self.database)
 
     def watch_daemon(self) -> Daemon:
         """Raises StateError without a usable state file."""
-        from monitor.bootstrap_watch import make_daemon  # noqa: PLC0415
+        from monitor.bootstrap_watch import make_daemon
 
         return make_daemon(self)
 
     def watch_round(self) -> OneShot:
-        from monitor.bootstrap_watch import make_round  # noqa: PLC0415
+        from monitor.bootstrap_watch import make_round
 
         return make_round(self)
 
     def status_view(self) -> StatusView:
         """The picture that the last daemon left in the state file."""
-        from monitor.bootstrap_watch import make_view  # noqa: PLC0415
+        from monitor.bootstrap_watch import make_view
 
         return make_view(self)
 
     @cached_property
     def channel_texts(self) -> list[str]:
         """`notify.urls` as they stand in bgmon.yml, with variables for what is secret."""
-        from monitor.config.contacts import channel_texts  # noqa: PLC0415
+        from monitor.config.contacts import channel_texts
 
         return channel_texts(self.config_file)
 
     @cached_property
     def site(self) -> Site:
         """What generated files are about."""
-        from monitor.config.site import site_of  # noqa: PLC0415
+        from monitor.config.site import site_of
 
         return site_of(self.config, self.channel_texts)
 
     def generate_sources(self) -> Sources:
         """The catalogues and templates that files are generated from. Raises ConfigError for a wrong one."""
-        from monitor.config.sources import load_sources  # noqa: PLC0415
+        from monitor.config.sources import load_sources
 
         return load_sources(self.config.generate, self.folder)
 
     def generate_inputs(self, sources: Sources) -> str:
         """A hash of everything that generated files depend on, bgmon's own code included."""
-        from monitor.config.sources import inputs_digest  # noqa: PLC0415
+        from monitor.config.sources import inputs_digest
 
         return inputs_digest(self.site, sources)
 
     def rendered(self, sources: Sources | None = None) -> GeneratedFiles:
         """All generated files. Raises ConfigError for a wrong catalogue, GenerateError for a wrong template."""
-        from monitor.render.render_all import render_all  # noqa: PLC0415
+        from monitor.adapters.templates.limited import render_limited
+        from monitor.render.render_all import render_all
 
-        return render_all(self.site, sources or self.generate_sources())
+        return render_all(self.site, sources or self.generate_sources(), render_limited)
 
     @cached_property
     def boards(self) -> BoardCatalogue:
         """The shipped boards and the user's. Raises ConfigError for a wrong catalogue."""
-        from monitor.config.sources import load_sources  # noqa: PLC0415
+        from monitor.config.sources import load_sources
 
         return load_sources(self.config.generate, self.folder).boards
 
@@ -322,8 +323,8 @@ class App:
         self, prometheus: str | None, *, scrape: float = 15.0
     ) -> Iterator[Callable[[str], SeriesSource | None]]:
         """Who answers a board's queries outside of Grafana: that Prometheus, and samples for everything else."""
-        from monitor.adapters.prometheus.api import PrometheusApi  # noqa: PLC0415
-        from monitor.adapters.prometheus.sample_series import SampleSeries  # noqa: PLC0415
+        from monitor.adapters.prometheus.api import PrometheusApi
+        from monitor.adapters.prometheus.sample_series import SampleSeries
 
         sample = SampleSeries(sorted(self.config.services), self.site.host.name)
         real = PrometheusApi(prometheus, scrape=scrape) if prometheus else None
@@ -335,7 +336,7 @@ class App:
 
     def generated_boards(self) -> dict[str, str]:
         """Grafana's JSON of every board, by the name of its file."""
-        from monitor.render.boards import FOLDER as BOARDS  # noqa: PLC0415
+        from monitor.render.boards import FOLDER as BOARDS
 
         files = self.rendered().files
         return {Path(path).stem: text for path, text in files.items() if path.startswith(f"{BOARDS}/")}
@@ -346,15 +347,15 @@ class App:
         return token.get_secret_value() if token else None
 
     def grafana(self, url: str | None, token: str) -> GrafanaApi:
-        from monitor.adapters.grafana.client import GrafanaApi  # noqa: PLC0415
+        from monitor.adapters.grafana.client import GrafanaApi
 
         return GrafanaApi(url or self.config.generate.grafana.url, token)
 
     @cached_property
     def annotations(self) -> Annotations:
         """Who is told of deploys: Loki when logs come from it, Grafana when there is a token for it."""
-        from monitor.adapters.grafana.annotations import HttpAnnotations  # noqa: PLC0415
-        from monitor.bootstrap_logs import loki_options  # noqa: PLC0415
+        from monitor.adapters.grafana.annotations import HttpAnnotations
+        from monitor.bootstrap_logs import loki_options
 
         logs, grafana = self.config.logs, self.config.generate.grafana
         return HttpAnnotations(
@@ -366,44 +367,44 @@ class App:
 
     def generate_environment(self) -> dict[str, str]:
         """The secrets behind the variables that generated files refer to."""
-        from monitor.config.contacts import environment  # noqa: PLC0415
+        from monitor.config.contacts import environment
 
         return environment(self.config.notify, self.channel_texts)
 
     def output_folder(self, root: Path) -> DiskFolder:
-        from monitor.adapters.host.outfolder import DiskFolder  # noqa: PLC0415
+        from monitor.adapters.host.outfolder import DiskFolder
 
         return DiskFolder(root)
 
     @cached_property
     def log_rules(self) -> dict[str, LogRule]:
         """How the log of each service is read."""
-        from monitor.bootstrap_logs import rules  # noqa: PLC0415
+        from monitor.bootstrap_logs import rules
 
         return rules(self)
 
     @cached_property
     def log_source(self) -> LogSource:
         """For commands, which look at a window of the log once."""
-        from monitor.bootstrap_logs import make_source  # noqa: PLC0415
+        from monitor.bootstrap_logs import make_source
 
         return make_source(self, follow=False)
 
     def log_poller(self) -> LogPoller:
         """For the daemon, which counts all lines; close it at the end."""
-        from monitor.bootstrap_logs import make_poller  # noqa: PLC0415
+        from monitor.bootstrap_logs import make_poller
 
         return make_poller(self)
 
     @cached_property
     def request_stats(self) -> RequestStats:
-        from monitor.services.logmetrics.stats import LogRequestStats  # noqa: PLC0415
+        from monitor.services.logmetrics.stats import LogRequestStats
 
         return LogRequestStats(lambda: self.log_source, self.log_rules)
 
     def deps(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False, chat: bool = True) -> DeployDeps:
         """Everything that deploys are made of; `emit` is told what happens, and with `chat` people are."""
-        from monitor.bootstrap_deploy import make_parts  # noqa: PLC0415
+        from monitor.bootstrap_deploy import make_parts
 
         return make_parts(self, emit, cancelled=cancelled, chat=chat)
 

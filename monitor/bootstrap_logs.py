@@ -35,7 +35,7 @@ def rules(app: App) -> dict[str, LogRule]:
 
 def loki_options(section: LogsSection) -> LokiOptions:
     """How to reach Loki, with `source: loki`."""
-    from monitor.adapters.loki.client import LokiOptions  # noqa: PLC0415
+    from monitor.adapters.loki.client import LokiOptions
 
     assert section.url is not None  # the schema says so
     return LokiOptions(
@@ -59,9 +59,9 @@ def make_source(app: App, *, follow: bool) -> LogSource:
     """
     section = app.config.logs
     if section.source == "loki":
-        from monitor.adapters.host.clock import SystemClock  # noqa: PLC0415
-        from monitor.adapters.loki.client import LokiClient  # noqa: PLC0415
-        from monitor.adapters.loki.source import LokiPolicy, LokiSource  # noqa: PLC0415
+        from monitor.adapters.host.clock import SystemClock
+        from monitor.adapters.loki.client import LokiClient
+        from monitor.adapters.loki.source import LokiPolicy, LokiSource
 
         policy = LokiPolicy(
             project=app.project,
@@ -75,8 +75,8 @@ def make_source(app: App, *, follow: bool) -> LogSource:
             labels=section.labels,
         )
         return LokiSource(LokiClient(loki_options(section), SystemClock()), app.log_rules, policy)
-    from monitor.adapters.docker.log_source.source import DockerLogSource  # noqa: PLC0415
-    from monitor.adapters.docker.log_source.transport import EngineHttp  # noqa: PLC0415
+    from monitor.adapters.docker.log_source.source import DockerLogSource
+    from monitor.adapters.docker.log_source.transport import EngineHttp
 
     access_file = app.state_dir / "proxy" / "access.log" if app.config.proxy.run == "process" else None
     return DockerLogSource(
@@ -85,8 +85,8 @@ def make_source(app: App, *, follow: bool) -> LogSource:
 
 
 def make_poller(app: App) -> LogPoller:
-    from monitor.adapters.state.logs import SqliteLogStore  # noqa: PLC0415
-    from monitor.services.logmetrics.poller import LogPoller  # noqa: PLC0415
+    from monitor.adapters.state.logs import SqliteLogStore
+    from monitor.services.logmetrics.poller import LogPoller
 
     return LogPoller(make_source(app, follow=True), SqliteLogStore(app.database), app.log_rules)
 
@@ -120,7 +120,7 @@ class LogWatch:
         return self._current().window(services, start, end)
 
     def collector(self) -> Collector:
-        from monitor.adapters.prometheus.requests import RequestCollector  # noqa: PLC0415
+        from monitor.adapters.prometheus.requests import RequestCollector
 
         return RequestCollector(lambda: self._current().state(), time.time)
 

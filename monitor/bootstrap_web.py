@@ -23,9 +23,9 @@ ScheduledJob = tuple[str, float, Callable[[], None]]
 
 def make_peers(app: App) -> PeerWatch:
     """What watches the other hosts; without any, it has nothing to do."""
-    from monitor.adapters.http.peers import HttpPeers  # noqa: PLC0415
-    from monitor.ports.peers import Peer  # noqa: PLC0415
-    from monitor.services.peers import PeerWatch  # noqa: PLC0415
+    from monitor.adapters.http.peers import HttpPeers
+    from monitor.ports.peers import Peer
+    from monitor.services.peers import PeerWatch
 
     peers = [
         Peer(peer.name, peer.url, peer.token.get_secret_value() if peer.token is not None else None)
@@ -41,7 +41,7 @@ def make_jobs(app: App, peers: PeerWatch, problems: Callable[[], Sequence[str]])
     if section.peers:
         jobs.append(("peers", section.peer_interval, peers.round))
     if section.heartbeat is not None:
-        from monitor.adapters.http.peers import Heartbeat  # noqa: PLC0415
+        from monitor.adapters.http.peers import Heartbeat
 
         heartbeat = Heartbeat(section.heartbeat.get_secret_value())
         jobs.append(("heartbeat", section.heartbeat_interval, lambda: None if problems() else heartbeat.beat()))
@@ -56,15 +56,15 @@ def make_server(
     extra: Sequence[Collector] = (),
 ) -> WebServer:
     """Metrics, API and status page. `extra` are further collectors, such as that of the request metrics."""
-    from monitor.adapters.docker.stats import ContainerCollector  # noqa: PLC0415
-    from monitor.adapters.host.machine import HostCollector  # noqa: PLC0415
-    from monitor.adapters.prometheus.exposition import (  # noqa: PLC0415
+    from monitor.adapters.docker.stats import ContainerCollector
+    from monitor.adapters.host.machine import HostCollector
+    from monitor.adapters.prometheus.exposition import (
         Exposition,
         HistoryCollector,
         PeersCollector,
         StatusCollector,
     )
-    from monitor.adapters.web.server import AiohttpServer, WebSettings  # noqa: PLC0415
+    from monitor.adapters.web.server import AiohttpServer, WebSettings
 
     section = app.config.watch
     host, port = section.address

@@ -1,7 +1,5 @@
 """Fixtures for what tests share: a real engine, its images, a registry. `make setup` provides all of it."""
 
-# ruff: noqa: PLC0415 - unit tests must not pay for the Docker library
-
 from __future__ import annotations
 
 import json

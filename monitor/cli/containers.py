@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def active_container(app: App, service: str) -> Container:
     """The container of the active release, by its recorded id. Raises UsageError, NotFound."""
-    from monitor.services.deploy.lifecycle import deployed  # noqa: PLC0415
-    from monitor.services.deploy.own import lookalikes, running_release  # noqa: PLC0415
+    from monitor.services.deploy.lifecycle import deployed
+    from monitor.services.deploy.own import lookalikes, running_release
 
     release = deployed(app.store, require(app, service))
     container = running_release(app.engine, release)

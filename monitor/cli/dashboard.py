@@ -55,7 +55,7 @@ def show(
       bgmon dashboard show core
       bgmon dashboard show overview --prometheus http://127.0.0.1:9090 --last 24h --every 10
     """
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     app = settings.app()
     console = Console()
@@ -64,7 +64,7 @@ def show(
         if every is None:
             console.print(draw(console.width))
             return
-        from rich.live import Live  # noqa: PLC0415
+        from rich.live import Live
 
         with Live(draw(console.width), console=console, screen=console.is_terminal, auto_refresh=False) as live:
             while True:
@@ -76,10 +76,10 @@ def _drawing(
     app: App, board: str, prometheus: str | None, stack: ExitStack, *, span: float, scrape: float
 ) -> Callable[[int], Group]:
     """A function of the width that asks and draws."""
-    from monitor.cli.boardview import screen  # noqa: PLC0415
-    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
-    from monitor.render.grafana.board import ready_boards  # noqa: PLC0415
-    from monitor.services.boards import answers  # noqa: PLC0415
+    from monitor.cli.boardview import screen
+    from monitor.domain.boards.drawing import TimeRange
+    from monitor.render.grafana.board import ready_boards
+    from monitor.services.boards import answers
 
     name = board if board in app.config.services else f"_{board.removeprefix('_')}"
     url = prometheus or app.prometheus_url
@@ -116,9 +116,9 @@ def _measured(panel: Panel) -> bool:
 
 
 def _own(app: App, service: str, seconds: float, width: int) -> Group:
-    from monitor.cli.boardview import screen  # noqa: PLC0415
-    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
-    from monitor.services.ownboard import from_log, from_view  # noqa: PLC0415
+    from monitor.cli.boardview import screen
+    from monitor.domain.boards.drawing import TimeRange
+    from monitor.services.ownboard import from_log, from_view
 
     end = time.time()
     span = TimeRange(end - seconds, end)
@@ -151,10 +151,10 @@ def preview(
       bgmon dashboard preview --out preview
       bgmon dashboard preview --out preview --prometheus http://127.0.0.1:9090 --last 24h
     """
-    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
-    from monitor.render.grafana.board import ready_boards  # noqa: PLC0415
-    from monitor.render.preview.page import page  # noqa: PLC0415
-    from monitor.services.boards import answers, deploys  # noqa: PLC0415
+    from monitor.domain.boards.drawing import TimeRange
+    from monitor.render.grafana.board import ready_boards
+    from monitor.render.preview.page import page
+    from monitor.services.boards import answers, deploys
 
     app = settings.app()
     with app.series_sources(prometheus, scrape=_seconds(scrape)) as sources:
@@ -177,7 +177,7 @@ def preview(
 
 
 def _seconds(text: str) -> float:
-    from monitor.config.base import parse_duration  # noqa: PLC0415
+    from monitor.config.base import parse_duration
 
     days = text.removesuffix("d")
     if days != text and days.isdigit():

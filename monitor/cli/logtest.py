@@ -22,7 +22,7 @@ def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> 
     Raises:
         UsageError: no rule can be told.
     """
-    from monitor.services.logmetrics.explain import explain_line  # noqa: PLC0415
+    from monitor.services.logmetrics.explain import explain_line
 
     lines = sys.stdin.read().splitlines() if line == "-" else [line]
     told = []

@@ -94,8 +94,8 @@ def command(  # noqa: PLR0917 - click passes them by name
 
 
 def _chosen(app: App, names: Sequence[str]) -> list[str]:
-    from monitor.cli.services import spec_of  # noqa: PLC0415
-    from monitor.errors import UsageError  # noqa: PLC0415
+    from monitor.cli.services import spec_of
+    from monitor.errors import UsageError
 
     for name in names:
         spec_of(app, name)
@@ -127,10 +127,10 @@ def _document(app: App, counts: Mapping[str, Counts], start: float, end: float) 
 
 
 def _openmetrics(app: App, counts: Mapping[str, Counts]) -> str:
-    from prometheus_client.openmetrics.exposition import generate_latest  # noqa: PLC0415
-    from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415
+    from prometheus_client.openmetrics.exposition import generate_latest
+    from prometheus_client.registry import CollectorRegistry
 
-    from monitor.adapters.prometheus.requests import FixedCollector  # noqa: PLC0415
+    from monitor.adapters.prometheus.requests import FixedCollector
 
     registry = CollectorRegistry()
     registry.register(FixedCollector(counts, app.log_rules))

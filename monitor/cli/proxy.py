@@ -121,7 +121,7 @@ def remove(settings: Settings, yes: bool, as_json: bool) -> None:
 
 
 def _lock(app: App, purpose: str) -> Any:
-    from monitor.services.deploy.traffic import PROXY_LOCK  # noqa: PLC0415
+    from monitor.services.deploy.traffic import PROXY_LOCK
 
     return app.locks.acquire(PROXY_LOCK, wait=30.0, purpose=purpose)
 

@@ -32,7 +32,7 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon prune --keep 2
       bgmon prune --id 0d3f5a7c91b2
     """
-    from monitor.services.deploy.prune import prune_chosen, prune_project  # noqa: PLC0415
+    from monitor.services.deploy.prune import prune_chosen, prune_project
 
     deps = settings.app().deps(lambda _event: None)
     if ids:

@@ -42,7 +42,7 @@ def command(settings: Settings, watch: bool, as_json: bool) -> int:
 
 
 def _show(app: App, *, as_json: bool) -> int:
-    from monitor.services.deploy.status import picture  # noqa: PLC0415
+    from monitor.services.deploy.status import picture
 
     found = picture(app.engine, app.own, app.store, app.project, app.specs)
     services = found.services

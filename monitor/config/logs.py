@@ -51,7 +51,7 @@ class ServiceLogs(Model):
     def _groups(self) -> frozenset[str] | None:
         if self.regex is None:
             return None
-        from monitor.domain.logs.text import compile_re2, group_numbers  # noqa: PLC0415 - re2 is slow to load
+        from monitor.domain.logs.text import compile_re2, group_numbers  # re2 is slow to load
 
         try:
             return frozenset(group_numbers(compile_re2(self.regex)))

@@ -172,7 +172,7 @@ def _lines(lines: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - a swap has it read beside it
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # a swap has it read beside it
 
     return Environment(
         loader=PackageLoader("monitor.render", "templates"),

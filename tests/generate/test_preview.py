@@ -91,7 +91,7 @@ def test_texts_are_escaped() -> None:
 def test_every_chart_is_well_formed() -> None:
     sources = {"prometheus": SampleSeries(["core"]), "loki": SampleSeries(["core"])}
     drawn = 0
-    from monitor.config.boards import load_boards  # noqa: PLC0415
+    from monitor.config.boards import load_boards
 
     for ready in ready_boards(load_boards(), shop_site()):
         for data in answers(list(ready.panels), sources.get, SPAN, points=30):

@@ -49,7 +49,7 @@ class LineParser:
             self._fields = _json_fields(shape)
             self._block = _JsonBlocks(self, shape).count
         else:
-            from monitor.domain.logs.text import TextBlocks, text_fields  # noqa: PLC0415 - re2 is slow to load
+            from monitor.domain.logs.text import TextBlocks, text_fields  # re2 is slow to load
 
             self._fields = text_fields(shape)
             self._block = TextBlocks(self).count
