@@ -116,7 +116,7 @@ class App:
     @cached_property
     def own(self) -> OwnContainers:
         """Which containers are ours: every command asks it."""
-        from monitor.adapters.own import RecordedContainers
+        from monitor.adapters.docker.own import RecordedContainers
         from monitor.adapters.state.containers import SqliteContainers
 
         return RecordedContainers(
@@ -139,6 +139,7 @@ class App:
             folder=self.state_dir / "proxy",
             base=self.folder,
             engine=lambda: self.engine,
+            own=self.own,
         )
 
     def take_config(self, config: Config) -> None:
@@ -299,9 +300,10 @@ class App:
 
     def rendered(self, sources: Sources | None = None) -> GeneratedFiles:
         """All generated files. Raises ConfigError for a wrong catalogue, GenerateError for a wrong template."""
+        from monitor.adapters.templates.limited import render_limited
         from monitor.render.render_all import render_all
 
-        return render_all(self.site, sources or self.generate_sources())
+        return render_all(self.site, sources or self.generate_sources(), render_limited)
 
     @cached_property
     def boards(self) -> BoardCatalogue:

@@ -10,7 +10,7 @@ from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.host.facts import LocalHost
 from monitor.adapters.host.hooks import HookFolder
 from monitor.adapters.host.locks import who
-from monitor.adapters.http.probe import HttpProber
+from monitor.adapters.http.prober import BlockingProber
 from monitor.domain.deploy.news import news
 from monitor.domain.deploy.records import DeployRecord
 from monitor.errors import BgmonError
@@ -41,7 +41,7 @@ def make_parts(app: App, emit: Emit, *, cancelled: Callable[[], bool], chat: boo
         secrets=app.secrets,
         hooks=HookFolder(app.folder / ".bgmon" / "hooks", app.folder),
         host=LocalHost(),
-        prober=HttpProber(),
+        prober=BlockingProber(),
         clock=SystemClock(),
         port_range=app.config.proxy.ports,
         routes=app.routes,

@@ -11,6 +11,7 @@ from monitor.adapters.docker.engine import DockerEngine
 from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.systemd import Systemd
+from monitor.adapters.http.prober import HttpProber
 from monitor.adapters.http.selfcheck import loopback
 from monitor.adapters.state.db import Database
 from monitor.bootstrap_logs import LogWatch
@@ -34,7 +35,6 @@ from monitor.services.watchdog.view import StatusView
 if TYPE_CHECKING:
     from monitor.bootstrap import App
     from monitor.config.schema import Config
-    from monitor.ports.watch import AsyncProber
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,6 @@ STRAIN_EVERY: Final = 30.0
 
 def _tell(event: DeployEvent) -> None:
     log.info("%s: %s", event.service, event.text)
-
-
-def _prober() -> AsyncProber:
-    from monitor.adapters.http.prober import AiohttpProber  # aiohttp needs a running loop
-
-    return AiohttpProber()
 
 
 def settings(config: Config) -> WatchSettings:
@@ -80,7 +74,7 @@ def watch_parts(app: App, alerts: Alerts, cancelled: Callable[[], bool]) -> Watc
 
 def make_round(app: App) -> OneShot:
     """For `bgmon watch --once`. Alerts are put into the outbox; who calls it has them delivered."""
-    return OneShot(watch_parts(app, app.alerting.manager, lambda: False), settings(app.config), _prober)
+    return OneShot(watch_parts(app, app.alerting.manager, lambda: False), settings(app.config), HttpProber)
 
 
 def make_view(app: App, daemon: Daemon | None = None) -> StatusView:
@@ -142,7 +136,7 @@ def make_daemon(app: App) -> Daemon:
             watch=watch,
             settings=settings(app.config),
             events=app.engine,
-            make_prober=_prober,
+            make_prober=HttpProber,
             selfcheck=loopback,
             alerting=app.alerting,
             scheduler=ApScheduler(),

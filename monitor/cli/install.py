@@ -70,7 +70,7 @@ def _facts(app: App, user: str | None, env_file: str | None) -> UnitFacts:
 
     facts = UnitFacts(
         project=app.project,
-        command=(sys.executable, "-m", "monitor"),
+        command=(sys.executable, "-P", "-m", "monitor"),  # -P: a folder `monitor` of the project's is not ours
         config_file=str(app.config_file),
         folder=str(app.folder),
         state_dir=str(state_root(app.config, app.folder).resolve()),

@@ -16,7 +16,9 @@ from monitor.cli.services import complete_service
 @click.command("logs")
 @click.argument("service", required=False, shell_complete=complete_service)
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")
-@click.option("-n", "--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Last lines to show.")
+@click.option(
+    "-n", "--tail", type=click.IntRange(0, 1_000_000_000), default=100, show_default=True, help="Last lines to show."
+)
 @click.option("--since", type=DurationType(), metavar="DURATION", help="Only what was written since then, e.g. 10m.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
 @click.option("--test", "line", metavar="LINE", help="Show how request metrics read this line; - takes standard input.")

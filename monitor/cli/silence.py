@@ -26,7 +26,7 @@ LONGEST: Final = 30 * 86400.0
 @click.argument("pattern", required=False, shell_complete=complete_service)
 @click.option("--for", "duration", metavar="DURATION", help="How long: 30m, 2h, 24h.")
 @click.option("--reason", default="", help="Why; shown in the list.")
-@click.option("--lift", type=int, metavar="ID", help="End a silence before its time.")
+@click.option("--lift", type=click.IntRange(1, 2**53), metavar="ID", help="End a silence before its time.")
 @json_option
 @pass_settings
 def command(

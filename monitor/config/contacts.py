@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from monitor.config.notify import NotifySection
-from monitor.config.yamlfile import parse
+from monitor.config.yamlfile import parse, read_text
 from monitor.errors import ConfigError
 from monitor.render.site import Contact, Kind
 
@@ -40,7 +40,7 @@ _KINDS: Final[dict[str, Kind]] = {
 
 def channel_texts(file: Path) -> list[str]:
     """`notify.urls` as they stand in the file, before variables are put in; empty texts for what has no URL."""
-    text = file.read_text(encoding="utf-8")
+    text = read_text(file)
     # Of a large file only the section: the rest has been read before.
     section = _SECTION.search(text)
     try:

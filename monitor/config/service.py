@@ -8,6 +8,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, field_validator, mode
 
 from monitor.config.base import Duration, Model, Name, Share, Size
 from monitor.config.logs import ServiceLogs
+from monitor.config.spelled import as_written, plain
 
 _SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
 MAX_PORT = 65535
@@ -21,10 +22,12 @@ DOCKER_OPTIONS = frozenset(
         "ulimits", "userns_mode", "working_dir",
     }
 )  # fmt: skip
+# Of those, what the engine wants as numbers or booleans. All else is text there, and is passed on as it was written.
+_NOT_TEXT = frozenset({"mem_reservation", "memswap_limit", "oom_score_adj", "privileged", "shm_size", "ulimits"})
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str | dict) else value
+    return [value] if isinstance(value, str | dict | int | float) else value
 
 
 def _as_argv(value: object) -> object:
@@ -33,10 +36,10 @@ def _as_argv(value: object) -> object:
 
 
 def _as_text(value: object) -> object:
-    """Environment values: YAML's true, 8080 and 1.5 become the text a process sees."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else value
+    """Environment values: what stands in the file, letter by letter."""
+    if value is None:
+        raise ValueError('has no value: write "" for an empty text, and quote "null" or "~" where the word is meant')
+    return as_written(value)
 
 
 def _as_bake(value: object) -> object:
@@ -85,9 +88,7 @@ class HealthSection(Model):
     """How long a new container may take until it is healthy."""
     settle: Duration = 5.0
     """How long a service without any health check must stay up to count as healthy."""
-    status: Annotated[tuple[str, ...], BeforeValidator(lambda v: _as_list(str(v) if isinstance(v, int) else v))] = (
-        "200",
-    )
+    status: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ("200",)
     """Statuses that count as healthy: `200`, or ranges such as `200-399`."""
     headers: dict[str, str] = {}
     """Headers to send, for instance `Host`."""
@@ -95,11 +96,6 @@ class HealthSection(Model):
     """Headers that the answer must have, with these values."""
     body: str | None = None
     """Text that the answer must hold."""
-
-    @field_validator("status", mode="before")
-    @classmethod
-    def _ints_to_text(cls, value: object) -> object:
-        return [str(item) for item in value] if isinstance(value, list | tuple) else value
 
     @field_validator("status")
     @classmethod
@@ -211,7 +207,7 @@ class ServiceSection(Model):
     limits: LimitsSection = LimitsSection()
     """Resources it may use."""
     env: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
-    """Environment variables; secrets do not belong here."""
+    """Environment variables, letter by letter as written here (`1.10`, `01234`); secrets do not belong here."""
     secrets: tuple[str, ...] = ()
     """Names of variables taken from the environment or .bgmon/secrets."""
     volumes: tuple[str, ...] = ()
@@ -220,7 +216,7 @@ class ServiceSection(Model):
     """Existing Docker networks to join besides the project's own."""
     command: Annotated[tuple[str, ...], BeforeValidator(_as_argv)] = ()
     """Instead of the image's own; one string runs through a shell."""
-    user: Annotated[str | None, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)] = None
+    user: str | None = None
     """User or uid inside the container."""
     read_only: bool = False
     """A root file system that cannot be written."""
@@ -249,7 +245,7 @@ class ServiceSection(Model):
                 raise ValueError(
                     f"{key!r} is not an option bgmon passes on; allowed: {', '.join(sorted(DOCKER_OPTIONS))}"
                 )
-        return options
+        return {key: plain(value) if key in _NOT_TEXT else as_written(value) for key, value in options.items()}
 
     @field_validator("volumes")
     @classmethod

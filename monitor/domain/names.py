@@ -87,7 +87,7 @@ def name_problem(name: str) -> str:
         return "is empty"
     if len(name) > MAX_NAME:
         return f"has {len(name)} characters, {MAX_NAME} are allowed"
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         return "may hold a-z, 0-9, '-', '_' and '.', and must begin and end with a letter or a digit"
     return ""
 

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.adapters.prometheus.exposition import CONTENT_TYPE, Exposition
-from monitor.adapters.web import page
+from monitor.adapters.web import page, query
 from monitor.adapters.web.guard import add_headers, guard
 from monitor.adapters.web.live import EVERY, Live
 from monitor.domain.alerting.peers import PeerView
@@ -25,6 +25,7 @@ from monitor.ports.status import StatusSource
 from monitor.ports.web import PeersSource
 
 STATIC: Final = Path(__file__).parent / "static"
+INCIDENTS: Final = 50
 MOST_INCIDENTS: Final = 500
 LONGEST_AGENT: Final = 200  # characters
 FRESH: Final = 1.0
@@ -200,12 +201,13 @@ class AiohttpServer:
         return response
 
     async def _incidents(self, request: web.Request) -> web.Response:
-        service = request.query.get("service") or None
-        text = request.query.get("limit", "50")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_INCIDENTS):
-            return _problem(400, f"limit: a number between 1 and {MOST_INCIDENTS}")
         try:
-            found = await asyncio.to_thread(self._source.incidents, service=service, limit=int(text))
+            service = query.service(request.query)
+            limit = query.count(request.query, "limit", default=INCIDENTS, most=MOST_INCIDENTS)
+        except UsageError as error:
+            return _problem(400, str(error))
+        try:
+            found = await asyncio.to_thread(self._source.incidents, service=service, limit=limit)
         except BgmonError as error:
             return _problem(503, str(error))
         return web.Response(body=msgspec.json.encode({"incidents": found}), content_type="application/json")

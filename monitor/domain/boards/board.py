@@ -17,7 +17,7 @@ Tone = Literal["green", "yellow", "orange", "red", "blue", "purple", "text", "tr
 COLUMNS: Final = 24  # of Grafana's grid
 
 # Plain dataclasses; pydantic, which checks the files, takes its settings from here.
-_STRICT: Final = {"extra": "forbid"}
+_STRICT: Final = {"extra": "forbid", "coerce_numbers_to_str": True, "allow_inf_nan": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

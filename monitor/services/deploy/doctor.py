@@ -7,6 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from monitor.config.compile import spec_from_json
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import LOOPBACK, effective_policy, failing
+from monitor.domain.mask import mask
 from monitor.errors import BgmonError
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.status import picture
@@ -31,6 +36,7 @@ def examine(deps: DeployDeps, configured: list[str]) -> list[Finding]:
         ("hooks", lambda: _hooks(deps)),
         ("deploys", lambda: _deploys(deps)),
         ("services", lambda: _services(deps, configured)),
+        ("health", lambda: _health(deps)),
     )
     findings: list[Finding] = []
     for name, check in checks:
@@ -105,3 +111,33 @@ def _services(deps: DeployDeps, configured: list[str]) -> Iterator[Finding]:
         yield Finding("services", "warning", text, hint)
     running = sum(row.state == "running" for row in found.services)
     yield Finding("services", "ok", f"{running} of {len(found.services)} run")
+
+
+def _health(deps: DeployDeps) -> Iterator[Finding]:
+    """Ask every running service once, with the gate's and the daemon's own prober."""
+    asked, good = 0, 0
+    for name in deps.store.services():
+        active = deps.store.active(name)
+        container = deps.engine.inspect(active.container) if active is not None else None
+        if active is None or active.port is None or container is None or container.state != "running":
+            continue
+        policy = effective_policy(
+            spec_from_json(active.spec).health, port=active.port, healthcheck=container.health is not None
+        )
+        if policy.mode != "http":
+            continue
+        asked += 1
+        problem = probe_once(deps, active, policy)
+        good += not problem
+        if problem:
+            starts = container.started_at is not None and deps.clock.now() < container.started_at + policy.start
+            level: Literal["warning", "error"] = "warning" if starts else "error"
+            yield Finding("health", level, f"{name}: {problem}", f"bgmon logs {name}")
+    yield Finding("health", "ok", f"{good} of {asked} answer as their health policy wants")
+
+
+def probe_once(deps: DeployDeps, active: Release, policy: HealthPolicy) -> str:
+    """Why one look at the service's health was not good, secrets masked; empty when it was."""
+    assert active.port is not None
+    problem = failing(policy, deps.prober.probe(LOOPBACK, active.port, policy))
+    return mask(problem, (deps.secrets.kept(active.deploy) or {}).values()) if problem else ""

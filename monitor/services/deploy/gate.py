@@ -10,12 +10,11 @@ from monitor.domain.containers import Container
 from monitor.domain.deploy.gate import Gate, observe, pause
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
 from monitor.domain.health.causes import kill_words
-from monitor.domain.health.probing import ProbeAnswer, effective_policy
+from monitor.domain.health.probing import LOOPBACK, ProbeAnswer, effective_policy
 from monitor.domain.mask import mask
 from monitor.errors import BgmonError, GateFailed
 from monitor.services.deploy.deps import DeployDeps
 
-LOOPBACK: Final = "127.0.0.1"
 _LOG_LINES: Final = 20
 _LONGEST_LINE: Final = 500
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from monitor.domain.containers import Container
 from monitor.domain.deploy.bake import LOOK_EVERY, Traffic, baseline, between, regression
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
-from monitor.domain.health.probing import shortfall
+from monitor.domain.health.probing import LOOPBACK, shortfall
 from monitor.domain.logs.requests import RequestWindow
 from monitor.domain.names import Color
 from monitor.domain.proxy.routes import SlotCounters
 from monitor.errors import BakeFailed, ProxyError, SourceError, UnreachableError
 from monitor.services.deploy.deps import DeployDeps
-from monitor.services.deploy.gate import LOOPBACK
 from monitor.services.deploy.traffic import TrafficControl
 
 

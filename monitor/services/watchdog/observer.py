@@ -12,7 +12,7 @@ from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
 from monitor.domain.health.deaths import life_of
 from monitor.domain.health.facts import Facts, HealthVerdict, Wanted
-from monitor.domain.health.probing import effective_policy
+from monitor.domain.health.probing import effective_policy, probe_url
 from monitor.domain.health.threshold import by_engine
 from monitor.errors import UsageError
 from monitor.services.deploy.rollback import choose
@@ -152,8 +152,7 @@ class Observer:
         """Point the probes at what runs now, or take them away."""
         target = None
         if container is not None and container.running and health.mode == "http" and release.port is not None:
-            url = f"{health.scheme}://127.0.0.1:{release.port}{health.path}"
-            target = Target(life_of(container), url, health)
+            target = Target(life_of(container), probe_url(health, release.port), health)
         if self.targets.get(release.service) != target:
             targets = {name: known for name, known in self.targets.items() if name != release.service}
             self.targets = targets if target is None else {**targets, release.service: target}

@@ -1,16 +1,17 @@
-"""The daemon's probe against servers with every bad habit, on loopback."""
+"""The prober against servers with every bad habit, on loopback."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
-from monitor.adapters.http.prober import MAX_BODY, AiohttpProber
+from monitor.adapters.http.body import MAX_BODY
+from monitor.adapters.http.prober import BlockingProber, HttpProber
 from monitor.adapters.http.selfcheck import loopback
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import ProbeAnswer
@@ -24,7 +25,9 @@ def run(story: Coroutine[Any, Any, ProbeAnswer]) -> ProbeAnswer:
     return asyncio.run(story)
 
 
-async def probe(habit: Habit, policy: HealthPolicy = POLICY, path: str = "/health") -> ProbeAnswer:
+async def probe(
+    habit: Habit, policy: HealthPolicy = POLICY, path: str = "/health", *, connects: bool = True
+) -> ProbeAnswer:
     ended = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,10 +40,11 @@ async def probe(habit: Habit, policy: HealthPolicy = POLICY, path: str = "/healt
             ended.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    prober = AiohttpProber()
+    prober = HttpProber()
     try:
         answer = await prober.probe(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}", policy)
-        await asyncio.wait_for(ended.wait(), 10)  # the connection does not outlive its probe
+        if connects:
+            await asyncio.wait_for(ended.wait(), 10)  # the connection does not outlive its probe
     finally:
         await prober.close()
         server.close()
@@ -121,7 +125,7 @@ def test_a_redirect_to_itself_is_not_followed() -> None:
         (b"", "connection closed before the answer was complete"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "connection closed before the answer was complete"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "no HTTP answer"),
-        (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", "no HTTP answer"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200_000 + b"\r\n\r\n", "no HTTP answer"),
     ],
 )
 def test_what_is_no_answer_is_said_in_words(sent: bytes, error: str) -> None:
@@ -139,7 +143,7 @@ def test_nobody_listens() -> None:
     async def story() -> ProbeAnswer:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
-            prober = AiohttpProber()
+            prober = HttpProber()
             try:
                 return await prober.probe(f"http://127.0.0.1:{unused.getsockname()[1]}/", POLICY)
             finally:
@@ -148,24 +152,18 @@ def test_nobody_listens() -> None:
     assert run(story()).error == "connection refused"
 
 
-class Names(AbstractResolver):
-    """A private DNS whose record changes at each look; None is a name that is not known."""
+def test_a_name_is_looked_up_for_every_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DNS record that changes at each look; None is a name that is not known."""
+    records = ["127.0.0.1", "127.0.0.2", None, "127.0.0.2"]
 
-    def __init__(self, *answers: str | None) -> None:
-        self._answers = list(answers)
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        address = self._answers.pop(0)
+    async def look_up(
+        _: asyncio.AbstractEventLoop, host: str, port: int, **more: object
+    ) -> list[tuple[object, object, int, str, tuple[str, int]]]:
+        address = records.pop(0) if host == "core.internal" else host
         if address is None:
-            raise OSError(None, "Name or service not known")
-        return [ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)]
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
-    async def close(self) -> None: ...
-
-
-def test_a_name_is_looked_up_for_every_probe() -> None:
     async def story() -> list[ProbeAnswer]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await _head(reader)
@@ -175,11 +173,10 @@ def test_a_name_is_looked_up_for_every_probe() -> None:
 
         server = await asyncio.start_server(serve, "127.0.0.2", 0)
         port = server.sockets[0].getsockname()[1]
-        prober = AiohttpProber(Names("127.0.0.1", "127.0.0.2", None, "127.0.0.2"))
+        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
         try:
-            return [await prober.probe(f"http://core.internal:{port}/", POLICY) for _ in range(4)]
+            return [await HttpProber().probe(f"http://core.internal:{port}/", POLICY) for _ in range(4)]
         finally:
-            await prober.close()
             server.close()
             await server.wait_closed()
 
@@ -188,6 +185,46 @@ def test_a_name_is_looked_up_for_every_probe() -> None:
     assert second.status == 200
     assert third.error == "the name core.internal cannot be looked up"
     assert fourth.status == 200
+
+
+def test_the_blocking_form_gives_the_same_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 301 Moved\r\nLocation: /x\r\nContent-Length: 3\r\n\r\nabc")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        answer = BlockingProber().probe("127.0.0.1", listener.getsockname()[1], HealthPolicy(path="/health"))
+        thread.join()
+    assert (answer.status, answer.body) == (301, "abc")
+    assert ("location", "/x") in answer.headers
+
+
+def test_a_path_is_sent_as_it_stands_and_what_cannot_be_is_escaped() -> None:
+    asked: list[bytes] = []
+
+    async def habit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await _head(reader)).split(b"\r\n")[0])
+        writer.write(OK)
+        await writer.drain()
+
+    for path in ("/a%2Fb?x=1&y=2", "/état de santé", "//x"):
+        assert run(probe(habit, path=path)).status == 200
+    assert asked == [
+        b"GET /a%2Fb?x=1&y=2 HTTP/1.1",
+        b"GET /%C3%A9tat%20de%20sant%C3%A9 HTTP/1.1",
+        b"GET //x HTTP/1.1",
+    ]
+
+
+def test_a_header_that_cannot_be_sent_is_an_answer_too() -> None:
+    answer = run(probe(_silence, HealthPolicy(headers={"X-A": "b\r\nX-C: d"}), connects=False))
+    assert answer.status == 0
+    assert answer.error
 
 
 def test_this_host_reaches_itself() -> None:
