@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.domain.alerting.open_alerts import AlertPolicy
     from monitor.domain.boards.board import Catalogue as BoardCatalogue
     from monitor.domain.deploy.spec import ServiceSpec
+    from monitor.domain.logs.events import EventRule
     from monitor.domain.logs.rules import LogRule
     from monitor.domain.proxy.routes import ServiceRoute
     from monitor.ports.annotations import Annotations
@@ -384,6 +385,13 @@ class App:
         return rules(self)
 
     @cached_property
+    def event_rules(self) -> dict[str, EventRule]:
+        """What is counted in the output of each service."""
+        from monitor.config.logcompile import event_rules
+
+        return event_rules(self.config)
+
+    @cached_property
     def log_source(self) -> LogSource:
         """For commands, which look at a window of the log once."""
         from monitor.bootstrap_logs import make_source
@@ -400,7 +408,7 @@ class App:
     def request_stats(self) -> RequestStats:
         from monitor.services.logmetrics.stats import LogRequestStats
 
-        return LogRequestStats(lambda: self.log_source, self.log_rules)
+        return LogRequestStats(lambda: self.log_source, self.log_rules, self.event_rules)
 
     def deps(self, emit: Emit, *, cancelled: Callable[[], bool] = lambda: False, chat: bool = True) -> DeployDeps:
         """Everything that deploys are made of; `emit` is told what happens, and with `chat` people are."""

@@ -74,13 +74,19 @@ def make_source(app: App, *, follow: bool) -> LogSource:
             host=section.host,
             labels=section.labels,
         )
-        return LokiSource(LokiClient(loki_options(section), SystemClock()), app.log_rules, policy)
+        return LokiSource(LokiClient(loki_options(section), SystemClock()), app.log_rules, policy, app.event_rules)
     from monitor.adapters.docker.log_source.source import DockerLogSource
     from monitor.adapters.docker.log_source.transport import EngineHttp
 
     access_file = app.state_dir / "proxy" / "access.log" if app.config.proxy.run == "process" else None
     return DockerLogSource(
-        EngineHttp(app.engine.url), app.project, app.log_rules, app.own.knows, follow=follow, access_file=access_file
+        EngineHttp(app.engine.url),
+        app.project,
+        app.log_rules,
+        app.own.knows,
+        follow=follow,
+        access_file=access_file,
+        events=app.event_rules,
     )
 
 
@@ -88,7 +94,7 @@ def make_poller(app: App) -> LogPoller:
     from monitor.adapters.state.logs import SqliteLogStore
     from monitor.services.logmetrics.poller import LogPoller
 
-    return LogPoller(make_source(app, follow=True), SqliteLogStore(app.database), app.log_rules)
+    return LogPoller(make_source(app, follow=True), SqliteLogStore(app.database), app.log_rules, app.event_rules)
 
 
 class LogWatch:
@@ -134,7 +140,7 @@ class LogWatch:
             if self._poller is None or self._config is not self._app.config:
                 self.close()
                 self._config = self._app.config
-                for name in ("log_rules", "log_source", "request_stats"):
+                for name in ("log_rules", "event_rules", "log_source", "request_stats"):
                     self._app.__dict__.pop(name, None)
                 self._poller = make_poller(self._app)
             return self._poller
