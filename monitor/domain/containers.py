@@ -37,7 +37,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The last run of an image's HEALTHCHECK; -1 stands for one that took too long. `output` is as the check wrote it."""
+    """The last run of an image's HEALTHCHECK; exit code -1 stands for one that took too long."""
 
     exit_code: int
     output: str = ""

@@ -73,7 +73,7 @@ def exit_words(
 def check_words(health: str, last: CheckResult | None) -> str:
     """What Docker's health check says, with the exit code and output of its last run.
 
-    >>> check_words("unhealthy", CheckResult(1, "wget: server returned error: 503\\n"))
+    >>> check_words("unhealthy", CheckResult(1, "wget: server returned error: 503"))
     "Docker's health check says unhealthy (exit code 1: wget: server returned error: 503)"
     >>> check_words("starting", None)
     "Docker's health check says starting"

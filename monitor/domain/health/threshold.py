@@ -61,18 +61,22 @@ def by_engine(container: Container, policy: HealthPolicy, now: float) -> HealthV
         return None
     started = now if container.started_at is None else container.started_at
     if policy.mode == "docker":
-        if container.health == "healthy":
-            return HealthVerdict(ok=True, at=now)
-        if container.health == "unhealthy":
-            return HealthVerdict(ok=False, at=now, detail=check_words("unhealthy", container.check))
-        if now < started + policy.start:
-            return None
-        if container.health is None:
-            return HealthVerdict(ok=False, at=now, detail="health.mode is docker, but the image has no HEALTHCHECK")
-        # Its own start period may be longer, or the check may hang: whoever waits for it is told all the same.
-        detail = f"{check_words('starting', container.check)}, {span(policy.start)} (health.start) after its start"
-        return HealthVerdict(ok=False, at=now, detail=detail)
+        return _by_healthcheck(container, started + policy.start, policy, now)
     return HealthVerdict(True, started + policy.settle) if now >= started + policy.settle else None
+
+
+def _by_healthcheck(container: Container, latest: float, policy: HealthPolicy, now: float) -> HealthVerdict | None:
+    if container.health == "healthy":
+        return HealthVerdict(ok=True, at=now)
+    if container.health == "unhealthy":
+        return HealthVerdict(ok=False, at=now, detail=check_words("unhealthy", container.check))
+    if now < latest:
+        return None
+    if container.health is None:
+        return HealthVerdict(ok=False, at=now, detail="health.mode is docker, but the image has no HEALTHCHECK")
+    # Its own start period may be longer, or the check may hang: whoever waits for it is told all the same.
+    detail = f"{check_words('starting', container.check)}, {span(policy.start)} (health.start) after its start"
+    return HealthVerdict(ok=False, at=now, detail=detail)
 
 
 def phase(service: str, interval: float) -> float:
