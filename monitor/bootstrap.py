@@ -116,7 +116,7 @@ class App:
     @cached_property
     def own(self) -> OwnContainers:
         """Which containers are ours: every command asks it."""
-        from monitor.adapters.own import RecordedContainers
+        from monitor.adapters.docker.own import RecordedContainers
         from monitor.adapters.state.containers import SqliteContainers
 
         return RecordedContainers(
@@ -139,6 +139,7 @@ class App:
             folder=self.state_dir / "proxy",
             base=self.folder,
             engine=lambda: self.engine,
+            own=self.own,
         )
 
     def take_config(self, config: Config) -> None:

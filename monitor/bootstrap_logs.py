@@ -80,7 +80,7 @@ def make_source(app: App, *, follow: bool) -> LogSource:
 
     access_file = app.state_dir / "proxy" / "access.log" if app.config.proxy.run == "process" else None
     return DockerLogSource(
-        EngineHttp(app.engine.url), app.project, app.log_rules, follow=follow, access_file=access_file
+        EngineHttp(app.engine.url), app.project, app.log_rules, app.own.knows, follow=follow, access_file=access_file
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
+from monitor.adapters.docker.own import RecordedContainers
 from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.host.secrets import FileSecrets
-from monitor.adapters.own import RecordedContainers
 from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore

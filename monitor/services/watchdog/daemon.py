@@ -37,6 +37,10 @@ _ALIVE_EVERY: Final = 5.0
 _STUCK_AFTER: Final = 60.0
 _ACTS_AT_ONCE: Final = 8
 _GRACE: Final = 15.0
+# Signals that end HAProxy. Its image stops it by SIGUSR1, and engines tell of the stop before or after the death.
+_ENDS_PROXY: Final = frozenset(
+    {"2", "9", "10", "15", "INT", "KILL", "USR1", "TERM", "SIGINT", "SIGKILL", "SIGUSR1", "SIGTERM"}
+)
 _EVENT_EVERY: Final = 2.0
 _PRUNE_EVERY: Final = 3600.0
 _FLUSH_EVERY: Final = 60.0
@@ -206,7 +210,7 @@ class Daemon:
             self.reconciler.look(service, self._now())
 
     def _event(self, event: EngineEvent) -> None:
-        if event.labels.get(LABEL_KIND) == KIND_ACCESS:
+        if event.labels.get(LABEL_KIND) == KIND_ACCESS and self._is_the_proxy(event.container_id):
             self._proxy_event(event)
         service = self.reconciler.event(event)
         if service is not None:
@@ -215,10 +219,19 @@ class Daemon:
             self._event_saved = time.monotonic()
             self.deps.watch.memory.set_last_event(event.at_ns)
 
+    def _is_the_proxy(self, container: str) -> bool:
+        """Neither a stranger's with its labels, nor the one before it, which is ended when it was replaced."""
+        try:
+            made = self.deps.watch.own.knows(container)
+        except BgmonError as error:
+            log.warning("whether %s is the proxy cannot be told: %s", container[:12], error)
+            return False
+        return made is not None and made.role == "proxy"
+
     def _proxy_event(self, event: EngineEvent) -> None:
         if event.action == "start":
             self._proxy_stopped = False
-        elif event.action == "stop" or (event.action == "kill" and event.signal in ("9", "15", "SIGKILL", "SIGTERM")):
+        elif event.action == "stop" or (event.action == "kill" and event.signal in _ENDS_PROXY):
             self._proxy_stopped = True
         elif event.action == "die" and self.proxy is not None:
             self._dispatch(self._check_proxy)
