@@ -27,7 +27,8 @@ _SIGKILL_EXIT = 137
 class Behaviour:
     """What the process in an image does. Times are seconds after its start; None is never.
 
-    `stubborn` ignores the stop signal, `stop_signal` is the image's number of it; `start_error` is what the engine says when it cannot be started at all.
+    `stubborn` ignores the stop signal, `stop_signal` is the image's number of it; `start_error` is what the engine says
+    when it cannot be started at all.
     """
 
     exit_after: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 import uuid
@@ -419,7 +420,7 @@ class Listener:
 def in_one_order(actions: list[str]) -> list[str]:
     """As version 20.10 has them: from 26 on the engine tells of the stop before the death."""
     found = list(actions)
-    for at, pair in enumerate(zip(actions, actions[1:], strict=False)):
+    for at, pair in enumerate(itertools.pairwise(actions)):
         if pair == ("stop", "die"):
             found[at : at + 2] = ["die", "stop"]
     return found

@@ -1,8 +1,8 @@
 """Whether a person stopped a container, or it died by itself.
 
-`docker stop` shows as `kill` (the stop signal), `die` and `stop`, from version 26 of the engine on as `kill`, `stop` and
-`die`; a crash shows `die` alone. A container that Docker is about to restart shows only `stop`. `docker restart` begins
-as a stop does. So whoever decides waits for `SETTLE` seconds and looks again, whichever of them came so far.
+`docker stop` shows as `kill` (the stop signal), `die` and `stop`, from version 26 of the engine on as `kill`, `stop`
+and `die`; a crash shows `die` alone. A container that Docker is about to restart shows only `stop`. `docker restart`
+begins as a stop does. So whoever decides waits for `SETTLE` seconds and looks again, whichever of them came so far.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StopIntent:
 
 
 def is_harmless(event: EngineEvent) -> bool:
-    """Whether it is a `kill` by a signal that usually ends nothing. Some images have just that for their stop signal."""
+    """Whether it is a `kill` by a signal that usually ends nothing, which some images have for their stop signal."""
     return event.action == "kill" and event.signal.upper() in _HARMLESS
 
 

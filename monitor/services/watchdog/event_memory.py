@@ -63,7 +63,7 @@ class EventMemory:
             self._deaths.setdefault(service, []).append(Death(event.at, code, oom=oom))
 
     def _ours(self, span: OwnAct, death: EngineEvent) -> bool:
-        """Whether our own stop caused it. The engine may write that down after the call returned, but not after a start."""
+        """Whether our own stop caused it; that may be told after the call has returned, but not after a start."""
         started = self._starts.get(death.container_id, 0.0)
         return covers(span, death) and not span.begin <= started <= death.at
 
