@@ -30,9 +30,9 @@ def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> 
     for read in split_lines(data):
         text = read.decode("utf-8", "replace")
         name = service or _named(app, read)
-        rule, events = app.log_rules.get(name), app.event_rules.get(name)
+        rule, events = app.wiring.log_rules.get(name), app.wiring.event_rules.get(name)
         if rule is None and events is None:
-            hint = f"these have: {', '.join(sorted(app.log_rules)) or 'none'}"
+            hint = f"these have: {', '.join(sorted(app.wiring.log_rules)) or 'none'}"
             raise UsageError(f"{name} has no request metrics", hint=hint)
         format_ = rule.format if rule is not None else events.format if events is not None else ""
         told.append((name, text, format_, explain_line(rule, read, events)))
@@ -78,6 +78,6 @@ def _named(app: App, line: bytes) -> str:
     named = data.get("service") if isinstance(data, dict) else None
     if isinstance(named, str):
         return named
-    if len(app.log_rules) == 1:
-        return next(iter(app.log_rules))
+    if len(app.wiring.log_rules) == 1:
+        return next(iter(app.wiring.log_rules))
     raise UsageError("the line does not name its service", hint="name it: bgmon logs SERVICE --test LINE")
