@@ -19,6 +19,7 @@ from bench.common import percentile, table, write_result
 from monitor.domain.logs.counts import Counts
 from monitor.domain.logs.parse import AccessParser, LineParser
 from monitor.domain.logs.rules import LogRule
+from monitor.domain.own import Made
 
 LINES = 300_000
 ROUNDS = 3
@@ -218,7 +219,13 @@ def through_the_engine(folder: Path) -> dict[str, float]:
         container.start()
         attached._sock.sendall(("\n".join(sample) + "\n").encode())  # noqa: SLF001 - the SDK hides the way to send
         attached._sock.shutdown(1)  # noqa: SLF001
-        source = DockerLogSource(EngineHttp(url), project, {"core": RULES["app-json"]}, follow=False)
+        source = DockerLogSource(
+            EngineHttp(url),
+            project,
+            {"core": RULES["app-json"]},
+            lambda one: Made(one, "app", "core", "", 0.0, one),
+            follow=False,
+        )
         total = len(sample) * repeats
         deadline = time.monotonic() + 60
         while source.window(["core"], 0, time.time() + 60)["core"].lines < total and time.monotonic() < deadline:

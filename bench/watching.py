@@ -15,13 +15,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from monitor.adapters.docker.own import RecordedContainers
 from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.secrets import FileSecrets
 from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.prober import HttpProber
-from monitor.adapters.own import RecordedContainers
 from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Protocol
 
 from monitor.domain.containers import Container, ContainerSpec
@@ -21,19 +20,16 @@ class OwnContainers(Protocol):
         ...
 
     def made(self, role: Role = "app", *, service: str | None = None, deploy: str | None = None) -> list[Made]:
-        """What is on record, newest first; its container may be gone meanwhile."""
+        """What is on record, newest first; its container may be gone meanwhile.
+
+        As long as no proxy was ever put on record, one of an earlier version, or of a state file that was lost, is
+        taken over: the container that has the proxy's name and labels, and mounts the folder which only this project's
+        proxy is given.
+        """
         ...
 
     def knows(self, container: str) -> Made | None:
         """What is on record of the container with this id."""
-        ...
-
-    def access(self) -> Collection[str]:
-        """The ids whose output is the access log.
-
-        A proxy of an earlier version, or of a state file that was lost, is taken over here, once: the container that
-        has the proxy's name and labels, and that mounts the folder which only this project's proxy is given.
-        """
         ...
 
     def change_role(self, container: str, role: Role) -> None: ...

@@ -25,6 +25,7 @@ from monitor.ports.logs import LogSource
 from monitor.services.logmetrics.poller import LogPoller
 from monitor.testing.logs import FakeLogSource
 from tests.support import miniloki
+from tests.support.labelled import whose_by_label
 from tests.support.ports import free_port
 from tests.support.wait import wait_until
 
@@ -106,9 +107,12 @@ def docker_world(request: pytest.FixtureRequest) -> Iterator[World]:
         container.wait(timeout=20)
         wait_until(lambda: len(container.logs().splitlines()) >= len(lines), what="the engine wrote the log")
 
-    source = DockerLogSource(EngineHttp(host), project, RULES)
+    source = DockerLogSource(EngineHttp(host), project, RULES, whose_by_label(host))
     yield World(
-        source, write, time.time, lambda: DockerLogSource(EngineHttp("tcp://127.0.0.1:1"), project, RULES, follow=False)
+        source,
+        write,
+        time.time,
+        lambda: DockerLogSource(EngineHttp("tcp://127.0.0.1:1"), project, RULES, lambda _: None, follow=False),
     )
     source.close()
 

@@ -16,12 +16,12 @@ from typing import Any
 import yaml
 
 from monitor.adapters.docker.engine import DockerEngine
+from monitor.adapters.docker.own import RecordedContainers
 from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.secrets import FileSecrets
 from monitor.adapters.http.prober import HttpProber
-from monitor.adapters.own import RecordedContainers
 from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
@@ -88,6 +88,7 @@ class Watched:
         self.deployer = Runner(self)
         self.specs: dict[str, ContainerSpec] = {}
         self.settings = WatchSettings()
+        self.extra: dict[str, Any] = {}  # options of the next containers, by the docker SDK's names
         self.daemon: Daemon | None = None
         self._thread: threading.Thread | None = None
 
@@ -129,6 +130,7 @@ class Watched:
             publish={} if port is None else {inner: ("127.0.0.1", port)},
             restart=restart,
             memory=memory,
+            extra=self.extra,
         )
         self.specs[service] = wanted
         container = self.engine.create(wanted)

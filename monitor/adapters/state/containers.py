@@ -21,6 +21,15 @@ class SqliteContainers:
                 "INSERT INTO containers (token, role, service, deploy, at, id) VALUES (?, ?, ?, ?, ?, ?)",
                 (made.token, made.role, made.service, made.deploy, made.at, made.id or None),
             )
+            if made.role == "proxy":
+                db.execute(
+                    "INSERT INTO proxy_recorded (at) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM proxy_recorded)",
+                    (made.at,),
+                )
+
+    def ever_had_proxy(self) -> bool:
+        """Whether a proxy was put on record since the state file began."""
+        return bool(self._db.rows("SELECT 1 FROM proxy_recorded"))
 
     def name(self, token: str, container: str) -> None:
         """Write down the id of what was made."""

@@ -38,10 +38,9 @@ def look_around(engine: Engine, own: OwnContainers, store: DeployStore, project:
     under_way = {record.id for record in store.unfinished()}
     under_way |= {release.deploy for release in releases if store.unfinished(release.service)}  # is being recreated
     own.made()  # settles whose id its maker did not live to write down
-    access = own.access()
     orphans, lookalikes = [], []
     for container in containers:
-        if container.id in active or container.id in access:
+        if container.id in active:
             continue
         made = own.knows(container.id)
         if made is None:

@@ -59,7 +59,8 @@ def _free_name(deps: DeployDeps, service: str, color: Color, active: Release | N
 
 def must_be_ours(deps: DeployDeps, service: str, holder: Container) -> None:
     """Raises Conflict, which says what to do, when bgmon did not make what holds a name that it needs."""
-    if deps.own.knows(holder.id) is not None:
+    made = deps.own.knows(holder.id)
+    if made is not None and (made.role, made.service) == ("app", service):
         return
     if holder.project != deps.project or holder.service != service:
         raise Conflict(

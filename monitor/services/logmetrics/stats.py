@@ -10,14 +10,15 @@ from monitor.ports.logs import LogSource
 
 
 class LogRequestStats:
-    """`source` is called when a window is first asked for: most deploys never ask."""
+    """Both are called when a window is asked for: most deploys never ask, and bgmon.yml may change meanwhile."""
 
-    def __init__(self, source: Callable[[], LogSource], rules: Mapping[str, LogRule]) -> None:
+    def __init__(self, source: Callable[[], LogSource], rules: Callable[[], Mapping[str, LogRule]]) -> None:
         self._source = source
         self._rules = rules
 
     def window(self, services: Sequence[str], start: float, end: float) -> dict[str, RequestWindow]:
         """A service without a rule is left out."""
-        wanted = [service for service in services if service in self._rules]
+        rules = self._rules()
+        wanted = [service for service in services if service in rules]
         counts = self._source().window(wanted, start, end) if wanted else {}
-        return {service: counts[service].window(self._rules[service].buckets) for service in wanted}
+        return {service: counts[service].window(rules[service].buckets) for service in wanted}

@@ -39,14 +39,13 @@ class OrphanWatch:
         deps = self._deps
         try:
             containers = deps.engine.containers({LABEL_PROJECT: deps.project})
-            access = deps.own.access()
         except BgmonError as error:
             log.info("containers could not be listed: %s", error)
             return
         active = [release.container for name in deps.store.services() if (release := deps.store.active(name))]
         named = {container.service for container in containers if container.service}
         busy = [name for name in named if deps.locks.held(name)]
-        known = {*active, *access, *(one.id for one in containers if self._of_the_proxy(one.id))}
+        known = {*active, *(one.id for one in containers if self._of_the_proxy(one.id))}
         found = orphans(containers, known, busy)
         again = found.keys() & self._seen
         for ref in again - self._told:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.own import RecordedContainers
+from monitor.adapters.docker.own import RecordedContainers
 from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.domain.containers import ContainerSpec
@@ -100,12 +100,18 @@ def test_tidying_forgets_what_is_gone_and_nothing_else(world: World) -> None:
 
 
 def test_a_proxy_of_an_earlier_version_is_taken_over_once(world: World) -> None:
-    assert list(world.own.access()) == []
+    assert world.own.made("proxy") == []
     proxy = world.engine.create(PROXY)
-    assert list(world.own.access()) == [proxy.id]
+    known = world.own.knows(proxy.id)
+    assert known is not None
+    assert known.role == "proxy"
     world.engine.remove(proxy.id)
-    world.engine.create(PROXY)  # in all a copy, but not the one on record
-    assert list(world.own.access()) == [proxy.id]
+    copy = world.engine.create(PROXY)  # in all a copy, but not the one on record
+    assert world.own.knows(copy.id) is None
+    assert [one.id for one in world.own.made("proxy")] == [proxy.id]
+    world.own.remove(proxy.id)
+    assert world.own.made("proxy") == []
+    assert world.own.knows(copy.id) is None
 
 
 @pytest.mark.parametrize(
@@ -120,16 +126,17 @@ def test_a_proxy_of_an_earlier_version_is_taken_over_once(world: World) -> None:
     ids=["no folder", "another folder", "another project", "another kind", "another name"],
 )
 def test_nothing_else_is_taken_for_the_proxy(world: World, forged: ContainerSpec) -> None:
-    world.engine.create(forged)
-    assert list(world.own.access()) == []
+    made = world.engine.create(forged)
+    assert world.own.made("proxy") == []
+    assert world.own.knows(made.id) is None
 
 
-def test_both_proxies_are_read_while_one_replaces_the_other(world: World) -> None:
+def test_the_newest_proxy_is_the_proxy_and_the_one_before_keeps_its_role(world: World) -> None:
     first = world.own.create(PROXY, "proxy")
     world.engine.rename(first.id, "shop-proxy-previous")
     world.own.change_role(first.id, "proxy-previous")
     second = world.own.create(PROXY, "proxy")
-    assert set(world.own.access()) == {first.id, second.id}
+    assert [one.id for one in world.own.made("proxy-previous")] == [first.id]
     assert [one.id for one in world.own.made("proxy")] == [second.id]
 
 
@@ -137,6 +144,7 @@ def test_containers_of_recorded_releases_are_taken_over_by_the_migration(tmp_pat
     first = Database(tmp_path / "state.db")
     with first.transaction() as db:
         db.execute("DROP TABLE containers")
+        db.execute("DROP TABLE proxy_recorded")
         db.execute("DELETE FROM migrations WHERE name = '0002_containers.sql'")
         db.execute(
             "INSERT INTO deploys (id, service, kind, image, version, who, started_at)"

@@ -11,3 +11,6 @@ CREATE INDEX containers_by_deploy ON containers (deploy);
 INSERT INTO containers (token, role, service, deploy, at, id)
     SELECT 'release:' || container, 'app', service, deploy, max(at), container FROM releases
     WHERE container != '' GROUP BY container;
+
+-- A row as soon as a proxy was put on record: from then on none is taken over by its name.
+CREATE TABLE proxy_recorded (at REAL NOT NULL);

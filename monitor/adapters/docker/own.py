@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -63,6 +63,8 @@ class RecordedContainers:
             self._record.drop(known.token)
 
     def made(self, role: Role = "app", *, service: str | None = None, deploy: str | None = None) -> list[Made]:
+        if role in ACCESS_ROLES:
+            self._adopt()
         return [
             known
             for made in self._record.of_role(role)
@@ -71,11 +73,10 @@ class RecordedContainers:
         ]
 
     def knows(self, container: str) -> Made | None:
-        return self._record.get(container)
-
-    def access(self) -> Collection[str]:
-        found = [made.id for role in ACCESS_ROLES for made in self.made(role)]
-        return found or self._adopted()
+        known = self._record.get(container)
+        if known is None and self._adopt():
+            known = self._record.get(container)
+        return known
 
     def change_role(self, container: str, role: Role) -> None:
         self._record.change_role(container, role)
@@ -99,7 +100,10 @@ class RecordedContainers:
             self._record.drop(made.token)
         return None
 
-    def _adopted(self) -> list[str]:
+    def _adopt(self) -> bool:
+        """Whether the proxy was taken over just now."""
+        if self._record.ever_had_proxy():
+            return False
         found = self._engine().inspect(proxy_container_name(self._project))
         if (
             found is None
@@ -107,6 +111,6 @@ class RecordedContainers:
             or found.labels.get(LABEL_KIND) != KIND_ACCESS
             or str(self._proxy_folder) not in found.mounts
         ):
-            return []
+            return False
         self._record.add(Made(f"proxy:{found.id}", "proxy", "", "", self._now(), found.id))
-        return [found.id]
+        return True
