@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.adapters.docker.engine import DockerEngine
 from monitor.adapters.host.clock import SystemClock
+from monitor.adapters.host.memory import EVERY as MEMORY_EVERY
+from monitor.adapters.host.memory import Tidy, limit_arenas
 from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.prober import HttpProber
@@ -111,6 +113,7 @@ def make_view(app: App, daemon: Daemon | None = None) -> StatusView:
 
 def make_daemon(app: App) -> Daemon:
     """Raises StateError without a usable state file."""
+    limit_arenas()
     made: list[Daemon] = []
     app.database = Database(app.state_dir / "state.db", check=True)
     watch = watch_parts(app, app.alerting.manager, lambda: bool(made) and made[0].stopping)
@@ -150,6 +153,7 @@ def make_daemon(app: App) -> Daemon:
             extra=[
                 *make_jobs(app, peers, lambda: [text for daemon in made for text in daemon.problems()]),
                 ("logs", logs.every, logs.poll),
+                ("memory", MEMORY_EVERY, Tidy()),
                 ("strains", STRAIN_EVERY, look_for_strain),
             ],
             reconcile=app.config.watch.reconcile,

@@ -57,6 +57,7 @@ def make_server(
 ) -> WebServer:
     """Metrics, API and status page. `extra` are further collectors, such as that of the request metrics."""
     from monitor.adapters.docker.stats import ContainerCollector
+    from monitor.adapters.host.descriptors import for_visitors, raise_limit
     from monitor.adapters.host.machine import HostCollector
     from monitor.adapters.prometheus.exposition import (
         Exposition,
@@ -74,6 +75,7 @@ def make_server(
         port,
         token=section.token.get_secret_value() if section.token is not None else None,
         cert=app.folder / tls.cert if tls is not None else None,
+        most=for_visitors(raise_limit()),
         key=app.folder / tls.key if tls is not None and tls.key is not None else None,
     )
     exposition = Exposition(
