@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import docker
 import pytest
@@ -41,9 +42,10 @@ def fill(client: docker.DockerClient, made: list[str]) -> None:
 
 
 @pytest.mark.private_engine
-def test_many_projects_take_one_address_pool_and_a_full_engine_says_what_to_do(private_engine: PrivateEngine) -> None:
-    """The engine's own default pools, 31 with the bridge's."""
-    engine, client = DockerEngine(private_engine.url), private_engine.client
+def test_many_projects_take_one_address_pool_and_a_full_engine_says_what_to_do(tmp_path: Path) -> None:
+    """On an engine of its own, with Docker's default pools: 31."""
+    private = PrivateEngine(tmp_path)
+    engine, client = DockerEngine(private.url), private.client
     made: list[str] = []
     try:
         for number in range(20):
@@ -75,6 +77,7 @@ def test_many_projects_take_one_address_pool_and_a_full_engine_says_what_to_do(p
         for name in made:
             engine.remove_network(name)
         engine.close()
+        private.close()
 
 
 def test_what_a_killed_process_left_is_cleared_away(
