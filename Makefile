@@ -60,6 +60,11 @@ lint: ## Style, types and the floors' order
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 
+.PHONY: matrix
+matrix: ## Docker 20.10, 26.1 and 28.5, HAProxy 2.6, 3.0 and 3.2, newer Pythons (one: ROWS=trixie)
+	@tools/setup.sh matrix
+	@$(PYTHON) tools/matrix.py $(ROWS)
+
 .PHONY: bench
 bench: ## Measure everything, or one: make bench BENCH=swap
 	@tools/setup.sh

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from tests.support.registry import Registry
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _haproxy_of_a_suite(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Puts the haproxy of BGMON_HAPROXY_SUITE in front of the machine's own, for every test that runs one."""
+    suite = os.environ.get("BGMON_HAPROXY_SUITE")
+    if suite:
+        from tools import suites
+
+        folder = tmp_path_factory.mktemp("bin")
+        suites.wrapper(suite, "/usr/sbin/haproxy", folder)
+        os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+
+
 @pytest.fixture(scope="session")
 def docker_host() -> str:
     """URL of a usable engine, also in DOCKER_HOST. Without one the test fails: nothing is skipped silently."""
@@ -51,7 +63,7 @@ def busybox_image(docker_client: docker.DockerClient) -> str:
 
 @pytest.fixture(scope="session")
 def haproxy_image(docker_client: docker.DockerClient) -> str:
-    """`bgmon-test/haproxy:2.6`: Debian's haproxy and the libraries it needs."""
+    """Debian's haproxy and the libraries it needs; that of BGMON_HAPROXY_SUITE where it is set."""
     from tools import images
 
     return images.haproxy(docker_client)

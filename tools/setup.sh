@@ -5,6 +5,7 @@
 #
 #   tools/setup.sh python   Python packages alone: lint, and tests that need no engine
 #   tools/setup.sh demo     what the demo and the benchmarks need
+#   tools/setup.sh matrix   everything, and what makes other versions of Docker and HAProxy
 #   tools/setup.sh          everything, the tests' tools included
 set -eu
 cd "$(dirname "$0")/.."
@@ -101,6 +102,7 @@ install_python_packages() {
 case ${1:-all} in
     python) tools="" ;;
     demo) tools="$DEMO_TOOLS" ;;
+    matrix) tools="$DEMO_TOOLS $TEST_TOOLS mmdebstrap:mmdebstrap" ;;
     *) tools="$DEMO_TOOLS $TEST_TOOLS" ;;
 esac
 # An engine that answers needs no dockerd of ours.

@@ -22,17 +22,19 @@ def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> 
     Raises:
         UsageError: no rule can be told.
     """
+    from monitor.domain.logs.lines import split_lines
     from monitor.services.logmetrics.explain import explain_line
 
-    lines = sys.stdin.read().splitlines() if line == "-" else [line]
+    data = _stdin() if line == "-" else line.encode("utf-8", "surrogateescape")
     told = []
-    for text in lines:
-        name = service or _named(app, text)
+    for read in split_lines(data):
+        text = read.decode("utf-8", "replace")
+        name = service or _named(app, read)
         rule = app.log_rules.get(name)
         if rule is None:
             hint = f"these have: {', '.join(sorted(app.log_rules)) or 'none'}"
             raise UsageError(f"{name} has no request metrics", hint=hint)
-        told.append((name, text, rule, explain_line(rule, text)))
+        told.append((name, text, rule, explain_line(rule, read)))
     if as_json:
         emit_json(
             {
@@ -50,7 +52,7 @@ def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> 
             }
         )
         return
-    colors = {"request": "green", "health": "yellow", "unparsed": "red"}
+    colors = {"request": "green", "health": "yellow", "unparsed": "red", "other": "blue"}
     for name, _, rule, explained in told:
         click.secho(explained.reading.kind, fg=colors[explained.reading.kind], bold=True, nl=False)
         click.echo(f"  {name}, format {rule.format}")
@@ -60,7 +62,13 @@ def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> 
             click.echo(f"  counts as {text}")
 
 
-def _named(app: App, line: str) -> str:
+def _stdin() -> bytes:
+    """Standard input as it is: a log may hold bytes that are no text."""
+    raw = getattr(sys.stdin, "buffer", None)
+    return raw.read() if raw is not None else sys.stdin.read().encode("utf-8", "surrogateescape")
+
+
+def _named(app: App, line: bytes) -> str:
     """The service a line names, else the only one there is."""
     try:
         data = json.loads(line)

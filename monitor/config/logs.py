@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
-from monitor.domain.logs.rules import LogRule, default_fields, rule_problem
+from monitor.config.logmatch import ConditionText, condition
+from monitor.domain.logs.formats import PRESETS
+from monitor.domain.logs.ownformat import dialect
+from monitor.domain.logs.rules import LogRule, default_fields, format_of, rule_problem
 from monitor.domain.names import LOKI_LABELS
 
 _SERVICE = "service"
@@ -18,8 +21,10 @@ class ServiceLogs(Model):
 
     source: Literal["proxy", "app", "off"] = "proxy"
     """`proxy`: the proxy's access log; `app`: the service's own output, in `format`; `off`: no request metrics."""
-    format: Literal["json", "logfmt", "nginx", "caddy", "regex"] = "json"
-    """`nginx` is the combined format, with `$request_time` after it when durations are wanted."""
+    format: str = "json"
+    """`json`, `logfmt`, `regex`, a server's layout (`nginx`, `ingress-nginx`, `apache-vhost`, `caddy`, `traefik`,
+    `traefik-json`, `haproxy-http`, `envoy`, `gunicorn`, `uvicorn`, `morgan`, `rails`), or the format string that the
+    server itself has: nginx's `log_format`, Apache's `LogFormat`, gunicorn's `access_log_format`."""
     status: str | None = None
     """The field with the HTTP status, `status` by default. In JSON, `a.b` is inside of an object; `["a.b"]` a name."""
     duration: str | None = None
@@ -32,13 +37,26 @@ class ServiceLogs(Model):
     """The field with the request's path, to leave out health checks; `path` by default."""
     ignore: tuple[str, ...] | None = None
     """Paths of requests to leave out; the service's health path by default."""
+    only: ConditionText | None = None
+    """Which lines are requests: text that they hold, or `{field: value}`, `{contains: text}`, `{matches: RE2}`; all of
+    several must hold. A value may be a list, and end in `*`. What is no request is in no count."""
     buckets: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Upper bounds of the histogram in seconds, rising; empty takes the default ones and the SLO's threshold."""
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, text: str) -> str:
+        if text not in PRESETS and not dialect(text):
+            known = ", ".join(PRESETS)
+            raise ValueError(
+                f"{text!r} is no format; there are {known}, and the server's own: with $status or %>s in it"
+            )
+        return text
 
     @model_validator(mode="after")
     def _fits(self) -> ServiceLogs:
         if self.source != "app":
-            for name in ("format", "status", "duration", "unit", "regex", "path"):
+            for name in ("format", "status", "duration", "unit", "regex", "path", "only"):
                 if name in self.model_fields_set:
                     raise ValueError(f"{name} describes a service's own log: add `source: app`")
         if (self.format == "regex") != (self.regex is not None):
@@ -81,6 +99,7 @@ class ServiceLogs(Model):
             ignore=tuple(item.partition("?")[0] for item in ignore),
             regex=self.regex or "",
             buckets=buckets,
+            only=format_of(format_).only if self.only is None else condition(self.only),
         )
 
 

@@ -85,7 +85,8 @@ class HealthSection(Model):
     failures: int = Field(default=3, ge=1, le=100)
     """Bad answers in a row that make it unhealthy."""
     start: Duration = 60.0
-    """How long a new container may take until it is healthy."""
+    """How long a new container may take until it is healthy, in every mode: a HEALTHCHECK with a longer start period of
+    its own needs a longer one here."""
     settle: Duration = 5.0
     """How long a service without any health check must stay up to count as healthy."""
     status: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ("200",)
@@ -221,7 +222,7 @@ class ServiceSection(Model):
     read_only: bool = False
     """A root file system that cannot be written."""
     init: bool = True
-    """Run a small init as pid 1, which passes signals on and reaps zombies."""
+    """Run a small init as pid 1, which passes signals on and reaps zombies; left out where the image brings its own."""
     depends_on: tuple[Name, ...] = ()
     """Services that it needs."""
     docker: dict[str, Any] = {}

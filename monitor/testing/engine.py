@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from signal import Signals
 
 from monitor.domain.containers import (
+    CheckResult,
     Container,
     ContainerSpec,
     ContainerStats,
@@ -70,8 +71,10 @@ class FakeEngine:
         """Let it behave differently from its next start on."""
         self._need(ref).behaviour = behaviour
 
-    def set_health(self, ref: str, health: Health) -> None:
+    def set_health(self, ref: str, health: Health, check: CheckResult | None = None) -> None:
+        """Let the image's HEALTHCHECK say so; `check` is the run that did."""
         self.life.advance()
+        self._need(ref).check = check
         self.life.set_health(self._need(ref), health, self.life.now())
 
     def pause(self, ref: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from monitor.domain.containers import Container, ContainerSpec, ContainerState, EngineEvent, Image
+from monitor.domain.containers import CheckResult, Container, ContainerSpec, ContainerState, EngineEvent, Image
 
 Health = Literal["starting", "healthy", "unhealthy"]
 
@@ -56,6 +56,7 @@ class FakeContainer:
     restart_policy: str
     state: ContainerState = "created"
     health: Health | None = None
+    check: CheckResult | None = None
     exit_code: int = 0
     oom_killed: bool = False
     error: str = ""
@@ -94,6 +95,7 @@ class FakeContainer:
             pid=self.pid if self.up else 0,
             ports={port: host_port for port, (_, host_port) in self.spec.publish.items()},
             networks=tuple(sorted(self.networks)),
+            check=self.check,
             mounts=tuple(sorted(one.partition(":")[0] for one in self.spec.volumes if one.startswith("/"))),
         )
 

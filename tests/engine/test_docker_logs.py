@@ -156,6 +156,20 @@ def test_restarts_and_stops_are_no_gap(source: DockerLogSource, store: SqliteLog
     assert counts == whole
 
 
+def test_a_last_line_without_its_end_counts_and_swallows_none(
+    source: DockerLogSource, store: SqliteLogStore, run: Run
+) -> None:
+    """A process ends in the middle of its output; the next one begins with a line of its own."""
+    script = """for n in 1 2 3 4 5; do echo '{"status":200}'; done; printf '{"status":500}'"""
+    container = run(script)
+    poller = LogPoller(source, store)
+    assert polled(poller, store, 6).codes == {"200": 5, "500": 1}
+    container.wait(timeout=20)
+    container.start()
+    counts = polled(poller, store, 12)
+    assert (counts.codes, counts.lines, counts.unparsed) == ({"200": 10, "500": 2}, 12, 0)
+
+
 def test_the_proxys_log_counts_for_the_service_it_names(
     source: DockerLogSource, store: SqliteLogStore, run: Run
 ) -> None:

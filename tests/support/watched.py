@@ -88,6 +88,7 @@ class Watched:
         self.deployer = Runner(self)
         self.specs: dict[str, ContainerSpec] = {}
         self.settings = WatchSettings()
+        self.extra: dict[str, Any] = {}  # options of the next containers, by the docker SDK's names
         self.daemon: Daemon | None = None
         self._thread: threading.Thread | None = None
 
@@ -129,6 +130,7 @@ class Watched:
             publish={} if port is None else {inner: ("127.0.0.1", port)},
             restart=restart,
             memory=memory,
+            extra=self.extra,
         )
         self.specs[service] = wanted
         container = self.engine.create(wanted)

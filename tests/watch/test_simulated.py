@@ -11,7 +11,7 @@ import pytest
 
 from monitor.errors import EngineError
 from monitor.testing.engine_containers import Behaviour
-from tests.support.simulated import Host
+from tests.support.simulated import IMAGE, Host
 
 DAY = 86400.0
 OLD = 10_000.0
@@ -119,6 +119,21 @@ def test_an_engine_that_goes_down_in_order_stops_nothing_for_good(host: Host) ->
     host.run(10)
     assert host.state("core") == "healthy"
     assert host.alerts.open == {}
+
+
+def test_a_health_check_that_stays_starting_is_reported_and_healed(host: Host) -> None:
+    host.engine.build(IMAGE, healthcheck=True)
+    health = {"mode": "docker", "start": "8s"}
+    start(host, behaviour=Behaviour(healthy_after=None), section={"health": health, "heal": {"rollback_window": 0}})
+    host.make("core")
+    host.look_at_all()
+    host.run(7)
+    assert host.state("core") == "starting"
+    host.run(5)
+    assert host.alerts.kinds("fired") == ["unhealthy"]
+    assert host.acts
+    host.run(3600)
+    assert host.state("core") == "quarantined"
 
 
 def test_the_same_error_is_not_tried_for_ever(host: Host) -> None:

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress, repeat
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal
@@ -13,17 +14,20 @@ from typing import Any, Final, Literal
 import msgspec
 
 from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.lines import clean
+from monitor.domain.logs.match import Condition, fields_of, holds
 from monitor.domain.logs.rules import JsonShape, LogRule
 from monitor.domain.logs.values import duration_of, load_json, plain_path, scale, status_of
-
-LEFT: Final = frozenset({-1, "-1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one line says. `note` is why it is unparsed, or has no duration; `seconds` and `le` are of its duration."""
+    """What one line says. `note` is why it is no request, or has no duration; `seconds` and `le` are of its duration.
 
-    kind: Literal["request", "health", "unparsed"]
+    `other` lines are those that the rule's condition does not let through: they are in no count.
+    """
+
+    kind: Literal["request", "health", "unparsed", "other"]
     status: str = ""
     path: str = ""
     seconds: float | None = None
@@ -43,6 +47,10 @@ class LineParser:
         self.rule = rule
         self.scale = scale(rule.unit, rule.buckets)
         shape = rule.shape
+        self._unquote = rule.reader == "logfmt"
+        self._left = {*rule.left, *(int(status) for status in rule.left if status.lstrip("-").isdigit())}
+        self._asked = fields_of(rule.only)
+        self._foreign = line_test(rule.only)
         self._fields: Callable[[bytes], Mapping[str, object] | None]
         self._block: Callable[[Sequence[bytes], Counts], None]
         if isinstance(shape, JsonShape):
@@ -56,19 +64,18 @@ class LineParser:
 
     def read(self, line: bytes) -> Reading:
         """One line, told in full."""
-        fields = self._fields(line)
-        if fields is None:
-            return Reading("unparsed", note=f"it does not have the form {self.rule.format}")
+        line = clean(line, unquote=self._unquote)
+        fields = self._fields(line) or {}
+        foreign = self._foreign(line) or self._other_fields(fields)
+        if foreign:
+            return Reading("other", note=foreign)
         service = fields.get("service")
         service = service if isinstance(service, str) else ""
         path = plain_path(fields.get("path"))
-        value = fields.get("status")
-        status = status_of(value)
-        if not status and self._left(_hashable(value)):
-            return Reading("health", path=path, note="the client left before an answer", service=service)
+        status = status_of(fields.get("status"))
         if not status:
-            what = f"no field {self.rule.status!r}" if value is None else f"{value!r:.60} is no status from 100 to 599"
-            return Reading("unparsed", path=path, note=what, service=service)
+            left = self._left_out(line, fields)
+            return Reading("health" if left else "unparsed", path=path, note=left or self._why(fields), service=service)
         if path in self.rule.ignore:
             return Reading("health", status, path, service=service)
         number, note = duration_of(fields.get("duration"), self.rule.unit, self.scale.most)
@@ -77,13 +84,29 @@ class LineParser:
         le = self.scale.label(number)
         return Reading("request", status, path, number * self.scale.nanos / 1e9, le, service=service)
 
-    def _left(self, status: object) -> bool:
-        """Whether the proxy says that it had nobody to answer."""
-        return self.rule.format == "access" and status in LEFT
+    def _left_out(self, line: bytes, fields: Mapping[str, object]) -> str:
+        """Why a line without a status is no unparsed one; empty when it is."""
+        if _hashable(fields.get("status")) in self._left:
+            return "the client left before an answer"
+        return "" if line.strip(_SPACE) else "a blank line"
+
+    def _why(self, fields: Mapping[str, object]) -> str:
+        value = fields.get("status")
+        if not fields:
+            return f"it does not have the form {self.rule.format}"
+        return f"no field {self.rule.status!r}" if value is None else f"{value!r:.60} is no status from 100 to 599"
+
+    def _other_fields(self, fields: Mapping[str, object]) -> str:
+        """Which part of the rule's condition on fields does not hold; empty when all do."""
+        for number, part in enumerate(self._asked):
+            if not holds(part.values, fields.get(f"only{number}")):
+                return part.words()
+        return ""
 
     def fields(self, line: bytes) -> Mapping[str, object] | None:
         """The raw values of status, duration, path and service; None when the line has not the rule's form."""
-        return self._fields(line)
+        found = self._fields(clean(line, unquote=self._unquote))
+        return found and {name: value for name, value in found.items() if not name.startswith("only")}
 
     def count(self, lines: Sequence[bytes], into: Counts) -> None:
         """Many lines at once: the same as `read` one by one, several times as fast."""
@@ -91,12 +114,17 @@ class LineParser:
             self._block(lines, into)
 
     def count_one(self, line: bytes, into: Counts) -> None:
-        fields = self._fields(line)
-        status = status_of(fields.get("status")) if fields else ""
+        line = clean(line, unquote=self._unquote)
+        if self._foreign(line):
+            return
+        fields = self._fields(line) or {}
+        if self._asked and self._other_fields(fields):
+            return
+        status = status_of(fields.get("status"))
         into.lines += 1
-        if fields is not None and not status and self._left(_hashable(fields.get("status"))):
+        if not status and self._left_out(line, fields):
             into.ignored += 1
-        elif fields is None or not status:
+        elif not status:
             into.unparsed += 1
         elif plain_path(fields.get("path")) in self.rule.ignore:
             into.ignored += 1
@@ -154,7 +182,8 @@ class _JsonBlocks:
 
     def __init__(self, parser: LineParser, shape: JsonShape) -> None:
         self._parser = parser
-        type_ = None if parser.rule.unit == "duration" and shape.duration else _row(shape)
+        by_one = parser.rule.only or (parser.rule.unit == "duration" and shape.duration)
+        type_ = None if by_one else _row(shape)
         self._decoder = msgspec.json.Decoder(type_) if type_ is not None else None
         self._needles = tuple(path.encode() for path in parser.rule.ignore) if shape.path else ()
 
@@ -191,6 +220,30 @@ def count_rows(parser: LineParser, rows: list[Any], into: Counts, *, paths: bool
     parser.observe(list(map(_DURATION, rows)), into)
 
 
+def line_test(condition: Condition) -> Callable[[bytes], str]:
+    """Says why a line as a whole does not meet a condition; nothing when it does."""
+    tests: list[tuple[Callable[[bytes], object], str]] = []
+    for part in condition:
+        if part.contains:
+            tests.append((partial(_holds_text, part.contains.encode()), part.words()))
+        elif part.pattern:
+            from monitor.domain.logs.text import compile_re2
+
+            tests.append((compile_re2(part.pattern).search, part.words()))
+    if not tests:
+        return lambda _: ""
+
+    def test(line: bytes) -> str:
+        return next((words for found, words in tests if not found(line)), "")
+
+    return test
+
+
+def _holds_text(text: bytes, line: bytes) -> bool:
+    return text in line
+
+
+_SPACE: Final = b" \t\n\f\r"  # what RE2 takes for space
 _STATUS: Final = attrgetter("status")
 _DURATION: Final = attrgetter("duration")
 _PATH: Final = attrgetter("path")
@@ -262,6 +315,7 @@ def _json_fields(shape: JsonShape) -> Callable[[bytes], Mapping[str, object] | N
             "duration": _walk(data, shape.duration),
             "path": _walk(data, shape.path),
             "service": data.get("service"),
+            **{f"only{number}": _walk(data, names) for number, names in enumerate(shape.only)},
         }
 
     return fields

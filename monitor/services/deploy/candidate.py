@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from monitor.domain.containers import ContainerSpec
+from monitor.domain.containers import ContainerSpec, brings_init
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import (
@@ -112,6 +112,9 @@ def make(deps: DeployDeps, green: Candidate, spec: ServiceSpec, secrets: Mapping
     engine = deps.engine
     ready_network(deps)
     wanted = container_spec(deps.project, green, spec, secrets)
+    image = engine.image(green.image_id)
+    if image is not None and brings_init(image, wanted):
+        wanted = replace(wanted, init=False)
     container = deps.own.create(wanted, "app", service=green.service, deploy=green.deploy)
     for network in spec.networks:
         engine.connect(network, container.id, ())

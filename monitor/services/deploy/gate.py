@@ -17,6 +17,13 @@ from monitor.services.deploy.deps import DeployDeps
 
 _LOG_LINES: Final = 20
 _LONGEST_LINE: Final = 500
+# What inits say that find another one above them: s6-overlay, systemd, runit.
+_NOT_FIRST: Final = (
+    "can only run as pid 1",
+    "must be run as PID 1",
+    "as a system manager",
+    "must be run as process no 1",
+)
 
 
 def policy_for(deps: DeployDeps, spec: ServiceSpec, image_id: str) -> HealthPolicy:
@@ -71,7 +78,11 @@ def _failure(deps: DeployDeps, spec: ServiceSpec, gate: Gate, container: str, se
     tail = log_tail(deps, container, secrets)
     if tail:
         lines += ["  its last log lines:", *(f"  | {line}" for line in tail)]
-    return GateFailed("\n".join(lines), hint=_hint(deps, spec, gate, container))
+    if spec.init and any(word in line for line in tail for word in _NOT_FIRST):
+        hint = "its own init wants to be the first process: set `init: false` for this service"
+    else:
+        hint = _hint(deps, spec, gate, container)
+    return GateFailed("\n".join(lines), hint=hint)
 
 
 def log_tail(deps: DeployDeps, container: str, secrets: Mapping[str, str]) -> list[str]:

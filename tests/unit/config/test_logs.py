@@ -6,6 +6,7 @@ import pytest
 
 from monitor.config.loader import load_text
 from monitor.config.logcompile import log_rules
+from monitor.domain.logs.match import Match
 from monitor.domain.logs.rules import LogRule
 from monitor.errors import ConfigError
 
@@ -42,6 +43,27 @@ def test_a_services_own_log() -> None:
     assert (made["c"].duration, made["c"].path) == (None, None)
 
 
+def test_which_lines_are_requests() -> None:
+    made = rules(
+        "{a: {image: x, logs: {source: app, only: {level: [info, 30], tls: true, matches: '^[{]'}}},"
+        " b: {image: x, logs: {source: app, format: nginx, only: GET}},"
+        " c: {image: x, logs: {source: app, format: traefik-json}},"
+        " d: {image: x, logs: {source: app, format: '%h \"%r\" %>s %D'}}}"
+    )
+    assert made["a"].only == (
+        Match(field="level", values=("info", "30")),
+        Match(field="tls", values=("true",)),
+        Match(pattern="^[{]"),
+    )
+    assert made["b"].only == (Match(contains="GET"),)
+    assert (made["c"].status, made["c"].unit, made["c"].only) == (
+        "DownstreamStatus",
+        "ns",
+        (Match(field="DownstreamStatus", values=("*",)),),
+    )
+    assert (made["d"].unit, made["d"].duration) == ("us", "duration")
+
+
 @pytest.mark.parametrize(
     ("logs", "message"),
     [
@@ -51,6 +73,14 @@ def test_a_services_own_log() -> None:
         ("{source: app, format: regex, regex: '(?P<status>a)(?=b)'}", "no RE2"),
         ("{source: app, format: regex, regex: '(?P<code>a)'}", "no group (?P<status>...)"),
         ("{format: json}", "source: app"),
+        ("{only: GET}", "source: app"),
+        ("{source: app, format: apache}", "'apache' is no format; there are json, logfmt"),
+        ("{source: app, format: '$remote_addr'}", "it needs $status"),
+        ("{source: app, only: {}}", "needs a field"),
+        ("{source: app, only: {matches: '('}}", "no RE2"),
+        ("{source: app, only: {contains: [a]}}", "give a text"),
+        ("{source: app, format: nginx, only: {level: info}}", "use contains or matches"),
+        ("{source: app, format: regex, regex: '(?P<status>.)', only: {x: y}}", "no group (?P<x>...)"),
         ("{source: app, buckets: [1, 0.5]}", "rise"),
         ("{source: app, unit: minutes}", "'s', 'ms'"),
         ("{source: application}", "'proxy'"),

@@ -161,7 +161,7 @@ def deploy_deps(address: str) -> Any:
 
 def by_gate(policy: HealthPolicy, address: str, port: int) -> str:
     ref, deps = deploy_deps(address)
-    spec: Any = SimpleNamespace(name="core", limits=Limits(), port=None)
+    spec: Any = SimpleNamespace(name="core", limits=Limits(), port=None, init=True)
     try:
         gate.pass_gate(deps, spec, policy, container=ref, port=port, secrets={})
     except GateFailed as failure:
