@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import docker
+import docker.types
 import pytest
 
 from monitor.adapters.docker.engine import DockerEngine
@@ -34,50 +37,57 @@ def test_a_network_that_several_ask_for_at_once_is_made_once(
     assert len([network for network in docker_client.networks.list() if network.name == project]) == 1
 
 
-def fill(client: docker.DockerClient, made: list[str]) -> None:
-    """Make networks as other tools do, until the engine refuses."""
-    for number in range(40):
-        client.networks.create(f"stranger{number}", driver="bridge")
-        made.append(f"stranger{number}")
+def fill(client: docker.DockerClient, but: IPv4Network | None) -> None:
+    """Take all of Docker's default pools but one, by networks that put no route on this host."""
+    for base in (IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16")):
+        parts = base.address_exclude(but) if but is not None and but.subnet_of(base) else [base]
+        for part in parts:
+            ipam = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=str(part))])
+            silent = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+            client.networks.create(f"stranger-{part.network_address}", driver="bridge", options=silent, ipam=ipam)
+
+
+@pytest.fixture
+def engine_alone(tmp_path: Path) -> Iterator[PrivateEngine]:
+    """An engine with Docker's default pools and no network but its own."""
+    private = PrivateEngine(tmp_path)
+    yield private
+    for network in private.client.networks.list(filters={"type": "custom"}):
+        network.remove()
+    private.close()
 
 
 @pytest.mark.private_engine
-def test_many_projects_take_one_address_pool_and_a_full_engine_says_what_to_do(tmp_path: Path) -> None:
-    """On an engine of its own, with Docker's default pools: 31."""
-    private = PrivateEngine(tmp_path)
-    engine, client = DockerEngine(private.url), private.client
-    made: list[str] = []
-    try:
-        for number in range(20):
-            for name in (f"many{number}", f"many{number}-services"):
-                engine.ensure_network(name, {LABEL_PROJECT: f"many{number}"}, internal=name.endswith("-services"))
-                made.append(name)
-        networks = [network.attrs for network in client.networks.list(filters={"label": LABEL_PROJECT})]
-        assert sorted(network["Name"] for network in networks) == sorted(made)  # nothing else was left behind
-        assert len({network["Labels"][LABEL_POOL] for network in networks}) == 1
-        subnets = [subnet for network in networks for subnet in subnets_of(network)]
-        assert {subnet.prefixlen for subnet in subnets} == {24}
-        assert len(set(subnets)) == len(made)
-        with pytest.raises(docker.errors.APIError, match="IPv4 address pool|address pools"):  # until the engine is full
-            fill(client, made)
-        engine.ensure_network("one-more", {LABEL_PROJECT: "one-more"})  # there is room in our own
-        made.append("one-more")
-        engine.remove_network(made.pop())
-        for name in [name for name in made if name.startswith("many")]:
-            engine.remove_network(name)
-            made.remove(name)
-        client.networks.create("last-pool", driver="bridge")
-        made.append("last-pool")
-        with pytest.raises(EngineError, match="no address pool of the engine is free") as caught:
-            engine.ensure_network("late", {LABEL_PROJECT: "late"})
-        assert "docker network prune" in caught.value.hint
-        assert "default-address-pools" in caught.value.hint
-        assert "stranger0" in str(caught.value)
-    finally:
-        for name in made:
-            engine.remove_network(name)
-        engine.close()
-        private.close()
+def test_networks_of_many_projects_are_cut_out_of_one_address_pool(engine_alone: PrivateEngine) -> None:
+    engine, client = DockerEngine(engine_alone.url), engine_alone.client
+    for number in range(20):
+        engine.ensure_network(f"many{number}", {LABEL_PROJECT: f"many{number}"})
+        engine.ensure_network(f"many{number}-services", {LABEL_PROJECT: f"many{number}"}, internal=True)
+    networks = [network.attrs for network in client.networks.list(filters={"type": "custom"})]
+    assert len(networks) == 40  # and none that only asked for a pool
+    (pool,) = {network["Labels"][LABEL_POOL] for network in networks}
+    subnets = [subnet for network in networks for subnet in subnets_of(network)]
+    assert {subnet.prefixlen for subnet in subnets} == {24}
+    assert len(set(subnets)) == 40
+    fill(client, IPv4Network(pool))
+    with pytest.raises(docker.errors.APIError, match="address pool"):
+        client.networks.create("one-more", driver="bridge")
+    engine.ensure_network("one-more", {LABEL_PROJECT: "one-more"})
+    engine.close()
+    assert client.networks.list(names=["one-more"])[0].attrs["Labels"][LABEL_POOL] == pool
+
+
+@pytest.mark.private_engine
+def test_an_engine_without_a_free_pool_says_who_holds_them_and_what_to_do(engine_alone: PrivateEngine) -> None:
+    engine, client = DockerEngine(engine_alone.url), engine_alone.client
+    fill(client, None)
+    with pytest.raises(EngineError, match="no address pool of the engine is free") as caught:
+        engine.ensure_network("late", {LABEL_PROJECT: "late"})
+    engine.close()
+    assert "stranger-172.16.0.0 (172.16.0.0/12)" in str(caught.value)
+    assert "no container uses stranger-172.16.0.0, stranger-192.168.0.0: docker network prune" in caught.value.hint
+    assert "default-address-pools" in caught.value.hint
+    assert client.networks.list(names=["late"]) == []
 
 
 def test_what_a_killed_process_left_is_cleared_away(
