@@ -33,6 +33,7 @@ METRIC_REQUESTS: Final = "bgmon_http_requests_total"  # service, code
 METRIC_DURATION: Final = "bgmon_http_request_duration_seconds"  # service; histogram
 METRIC_LOG_LINES: Final = "bgmon_log_lines_total"  # service
 METRIC_LOG_UNPARSED: Final = "bgmon_log_lines_unparsed_total"  # service
+METRIC_LOG_EVENTS: Final = "bgmon_log_events_total"  # service, event
 METRIC_LOG_SOURCE_UP: Final = "bgmon_log_source_up"
 METRIC_LOG_SOURCE_LAG: Final = "bgmon_log_source_lag_seconds"
 METRIC_LOG_SOURCE_WARNINGS: Final = "bgmon_log_source_warnings_total"

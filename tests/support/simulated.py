@@ -185,6 +185,14 @@ class Host:
         for service in self.reconciler.services():
             self.reconciler.look(service, self.clock.now())
 
+    def settle_one_by_one(self) -> None:
+        """Events as they come when the engine is slow: each is decided upon before the next one is there."""
+        while events := self.engine.take_events():
+            for event in events:
+                service = self.reconciler.event(event)
+                if service is not None:
+                    self.reconciler.look(service, self.clock.now())
+
     def settle(self) -> None:
         """Events, as the daemon takes them."""
         for _ in range(100):

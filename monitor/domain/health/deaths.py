@@ -36,6 +36,8 @@ def dead(builder: DecisionBuilder, container: Container) -> bool:
         count_deaths(builder, container, quietly=True)
         _settle_or_stop(builder, container.finished_at or builder.now)
         return False
+    if _perhaps_stopped(builder, container):
+        return False
     counted = count_deaths(builder, container)
     if not counted and builder.watch.state not in ("unhealthy", "crash-looping", "quarantined"):
         _blame(builder, container, _traced(builder, container))
@@ -44,6 +46,17 @@ def dead(builder: DecisionBuilder, container: Container) -> bool:
 
 def _since_start(intent: StopIntent | None, container: Container) -> StopIntent | None:
     return None if intent is not None and intent.at < (container.started_at or 0.0) else intent
+
+
+def _perhaps_stopped(builder: DecisionBuilder, container: Container) -> bool:
+    """Whether it ended after a signal that is some images' stop signal, and the engine may yet call it a stop."""
+    at, ended = builder.facts.signalled, container.finished_at
+    if at is None or ended is None or at < (container.started_at or 0.0) or builder.now >= ended + SETTLE:
+        return False
+    if not explains(StopIntent(at, certain=False), ended):
+        return False
+    builder.wake_at(ended + SETTLE)
+    return True
 
 
 def _settle_or_stop(builder: DecisionBuilder, at: float) -> None:

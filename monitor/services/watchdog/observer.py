@@ -61,10 +61,19 @@ class Observer:
         self.targets = {name: target for name, target in self.targets.items() if name != service}
         self.seen = {name: seen for name, seen in self.seen.items() if name != service}
 
-    def see(self, service: str, now: float, *, oom_events: Callable[[str], int], **more: Any) -> Seen | None:
+    def see(
+        self,
+        service: str,
+        now: float,
+        *,
+        oom_events: Callable[[str], int],
+        signalled: Callable[[str], float | None],
+        **more: Any,
+    ) -> Seen | None:
         """None when the service is not deployed here. Raises EngineUnreachable.
 
         `oom_events` says how many the engine told of, by container: all that is known where the kernel is out of sight.
+        `signalled` is EventMemory's.
         """
         store = self._deps.store
         release = store.active(service)
@@ -87,6 +96,7 @@ class Observer:
             verdict=self._verdict(service, container, health, now),
             oom_kills=self._oom_kills(container, oom_events),
             memory=spec.limits.memory,
+            signalled=signalled(container.id) if container is not None else None,
             **more,
         )
         self._aim(release, container, health)
@@ -110,7 +120,10 @@ class Observer:
         container = self._deps.engine.inspect(release.container)
         if container is None:
             return None
-        self._ids[container.id] = release.service
+        if container.id not in self._ids:  # what ran before it, or was replaced by it, is not watched any more
+            self._ids = {ref: name for ref, name in self._ids.items() if name != release.service}
+            self._ids[container.id] = release.service
+            self._kernel_knows &= self._ids.keys()
         return container
 
     def _oom_kills(self, container: Container | None, told: Callable[[str], int]) -> int | None:

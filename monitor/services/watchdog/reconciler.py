@@ -121,6 +121,7 @@ class Reconciler:
                 service,
                 now,
                 oom_events=self.event_memory.oom_events,
+                signalled=self.event_memory.signalled,
                 deaths=self.event_memory.deaths(service),
                 intent=self.event_memory.wish(service),
                 strain=self.strains.get(service, ""),
