@@ -55,7 +55,7 @@ def test_a_process_sees_its_variables_letter_by_letter(stage: Stage) -> None:
     assert "V: 1.10\n" in written
     stage.deploy("v1")
     code, out = stage.app().engine.exec(f"{stage.project}-core-blue", ENV)
-    seen = ast.literal_eval(out)
+    seen = ast.literal_eval(out.decode())
     assert code == 0
     assert {name: seen[name] for name in values} == values
 
