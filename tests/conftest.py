@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.support.ports import free_port as _free_port
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
     from tests.support.private_engine import PrivateEngine
     from tests.support.registry import Registry
+
+
+# How long an example takes says how busy the machine is, nothing about bgmon.
+settings.register_profile("bgmon", deadline=None)
+settings.load_profile("bgmon")
 
 
 @pytest.fixture(scope="session", autouse=True)

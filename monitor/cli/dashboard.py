@@ -82,21 +82,21 @@ def _drawing(
     from monitor.services.boards import answers
 
     name = board if board in app.config.services else f"_{board.removeprefix('_')}"
-    url = prometheus or app.prometheus_url
+    url = prometheus or app.generation.prometheus_url
     if url is None and board in app.config.services:
         return lambda width: _own(app, board, span, width)
-    ready = next(iter(ready_boards(app.boards, app.site, only=name)), None)
+    ready = next(iter(ready_boards(app.generation.boards, app.generation.site, only=name)), None)
     if ready is None:
         known = [
             *sorted(app.config.services),
-            *(key for key, item in app.boards.boards.items() if item.per == "project"),
+            *(key for key, item in app.generation.boards.boards.items() if item.per == "project"),
         ]
         raise UsageError(f"there is no board {board!r}", hint=f"there are: {', '.join(known)}")
     if url is None:
         raise UsageError(
             f"the board {board} needs a Prometheus", hint="name it with --prometheus, or set generate.prometheus"
         )
-    sources = stack.enter_context(app.series_sources(url, scrape=scrape))
+    sources = stack.enter_context(app.generation.series_sources(url, scrape=scrape))
 
     def draw(width: int) -> Group:
         end = time.time()
@@ -157,9 +157,9 @@ def preview(
     from monitor.services.boards import answers, deploys
 
     app = settings.app()
-    with app.series_sources(prometheus, scrape=_seconds(scrape)) as sources:
+    with app.generation.series_sources(prometheus, scrape=_seconds(scrape)) as sources:
         end = until or time.time()
-        for ready in ready_boards(app.boards, app.site):
+        for ready in ready_boards(app.generation.boards, app.generation.site):
             span = TimeRange(end - _seconds(last or ready.board.range), end)
             span = replace(span, marks=deploys(ready.service, sources, span, points=POINTS))
             data = answers(list(ready.panels), sources, span, points=POINTS)

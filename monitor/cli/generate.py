@@ -81,16 +81,16 @@ def command(  # noqa: PLR0917 - click passes them by name
         raise UsageError("--check, --diff, --dry-run and --env exclude each other")
     app = settings.app()
     if environment:
-        for name, value in sorted(app.generate_environment().items()):
+        for name, value in sorted(app.generation.environment().items()):
             click.echo(f"{name}={_env_quoted(value)}")
         return 0
     root = Path(out) if out else app.folder / app.config.generate.out
-    folder = app.output_folder(root)
-    sources = app.generate_sources()
-    inputs = app.generate_inputs(sources)
+    folder = app.generation.output_folder(root)
+    sources = app.generation.sources()
+    inputs = app.generation.inputs(sources)
 
     def plan_now() -> Plan:
-        return make_plan(lambda: app.rendered(sources), folder, inputs=inputs, only=only, force=force)
+        return make_plan(lambda: app.generation.rendered(sources), folder, inputs=inputs, only=only, force=force)
 
     if check or diff or dry_run:
         plan = plan_now()

@@ -65,13 +65,13 @@ def push(
     from monitor.services.push import carry_out, planned_pushes
 
     app = settings.app()
-    token = os.environ.get(TOKEN) or app.grafana_token
+    token = os.environ.get(TOKEN) or app.generation.grafana_token
     if not token:
         raise UsageError("there is no token for Grafana", hint=f"set {TOKEN}, or generate.grafana.token in bgmon.yml")
-    boards = _chosen(app.generated_boards(), only)
+    boards = _chosen(app.generation.boards_json(), only)
     title = folder or folder_title(app.project)
     uid = folder_uid(title)
-    grafana = app.grafana(url, token)
+    grafana = app.generation.grafana(url, token)
     try:
         plans = planned_pushes(boards, grafana, folder=uid, force=force)
         if not (dry_run or diff):

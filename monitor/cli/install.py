@@ -65,7 +65,7 @@ def command(
 
 
 def _facts(app: App, user: str | None, env_file: str | None) -> UnitFacts:
-    from monitor.bootstrap import state_root
+    from monitor.bootstrap.paths import state_root
     from monitor.render.systemd import UnitFacts
 
     facts = UnitFacts(

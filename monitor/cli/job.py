@@ -22,7 +22,7 @@ def command() -> None:
     Example:
       ssh vps1 bgmon job < job.json
     """
-    from monitor.bootstrap import adopt
+    from monitor.bootstrap.jobs import adopt
     from monitor.cli.main import main
 
     try:

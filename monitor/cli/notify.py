@@ -46,7 +46,7 @@ def test(settings: Settings, as_json: bool) -> int:
     if not app.alerting.channels and app.config.notify.alertmanager is None:
         raise UsageError("bgmon.yml names no channel", hint='add: notify: {urls: ["${SLACK_URL}"]}')
     outgoing = _message(app)
-    app.messages.check(outgoing)
+    app.wiring.messages.check(outgoing)
     results = []
     for channel in app.alerting.channels:
         results.append((channel.label, _try(partial(channel.send, outgoing, deadline=_deadline(app)))))

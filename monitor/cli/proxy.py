@@ -127,7 +127,7 @@ def _lock(app: App, purpose: str) -> Any:
 
 
 def _print_config(app: App, as_json: bool) -> None:
-    text = app.proxy_config()
+    text = app.wiring.proxy_config()
     if as_json:
         emit_json({"config": text})
     else:

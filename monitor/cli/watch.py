@@ -38,7 +38,7 @@ def command(settings: Settings, once: bool, verbose: int, as_json: bool) -> int:
     app = settings.app()
     _log(max(verbose, settings.verbose), once=once)
     if once:
-        watches = app.watch_round().run()
+        watches = app.one_shot().run()
         left = app.alerting.drain()
         if left:
             click.echo(f"{left} alert message(s) could not be delivered; the next round tries again", err=True)

@@ -135,6 +135,8 @@ class BakeSection(Model):
     """Slowest p95 out of the logs."""
     min_requests: int = Field(default=20, ge=1)
     """Fewer requests than this say nothing."""
+    max_events: dict[str, Annotated[int, Field(ge=0)]] = {}
+    """Most lines of its log for events of `logs.count`, for instance `{errors: 10}`."""
 
 
 class DeploySection(Model):
@@ -237,6 +239,14 @@ class ServiceSection(Model):
     """How its requests are read out of a log."""
     slo: SloSection = SloSection()
     """Objectives, for boards and alerts."""
+
+    @model_validator(mode="after")
+    def _events_are_counted(self) -> ServiceSection:
+        for name in self.deploy.bake.max_events:
+            if name not in self.logs.count:
+                known = ", ".join(self.logs.count) or "none"
+                raise ValueError(f"bake.max_events: {name} is no event of logs.count, which has {known}")
+        return self
 
     @field_validator("docker")
     @classmethod

@@ -154,4 +154,4 @@ def test_numbers_are_shown_with_their_unit(value: float | None, unit: str, text:
 def test_a_wrong_time_range_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["-c", SHOP, "dashboard", "preview", "--out", str(tmp_path), "--last", "6"])
     assert result.exit_code != 0
-    assert "'6' is no duration" in str(result.exception)
+    assert "6 has no unit" in str(result.exception)

@@ -159,7 +159,7 @@ def test_only_shipped_templates_are_rendered_outside_of_the_sandbox() -> None:
         and node.module == "jinja2"
         and {name.name for name in node.names} & {"Environment", "Template"}
     }
-    assert users == {"render/haproxy.py", "adapters/web/page.py"}
+    assert users == {"render/haproxytext.py", "adapters/web/page.py"}
 
 
 def test_no_process_of_ours_takes_modules_from_the_folder_it_is_started_in() -> None:

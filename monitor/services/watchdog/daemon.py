@@ -17,6 +17,7 @@ from typing import Final
 from monitor.domain.alerting.conditions import Condition, ConditionKind
 from monitor.domain.containers import EngineEvent
 from monitor.domain.health.facts import HealthVerdict
+from monitor.domain.health.watch import Watch
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND
 from monitor.errors import BgmonError
 from monitor.ports.watch import AsyncProber
@@ -107,6 +108,19 @@ class Daemon:
         if not self.pump.alive and not self.stopping:
             found.append("the event stream is not read")
         return found
+
+    def watches(self) -> dict[str, Watch]:
+        """What is thought of each service now."""
+        return self.reconciler.watches
+
+    def last_probe(self, service: str) -> tuple[bool, float] | None:
+        """Whether the last answer was good, and the seconds it took; None before the first."""
+        last = self.probing.last.get(service) if self.probing is not None else None
+        return (last.ok, last.seconds) if last is not None else None
+
+    def up(self) -> tuple[bool, bool]:
+        """Whether the engine answers, and whether the proxy does."""
+        return self.reconciler.engine.lost_at is None, self.proxy is None or self.proxy.up
 
     # -- from start to end --
 

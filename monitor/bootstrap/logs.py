@@ -5,32 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
-
-from monitor.config.logcompile import log_rules
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
     from monitor.adapters.loki.client import LokiOptions
-    from monitor.bootstrap import App
+    from monitor.bootstrap.resources import Resources
+    from monitor.bootstrap.wiring import Wiring
     from monitor.config.logs import LogsSection
     from monitor.config.schema import Config
+    from monitor.domain.logs.events import EventRule
     from monitor.domain.logs.requests import RequestWindow
     from monitor.domain.logs.rules import LogRule
     from monitor.ports.logs import LogSource
+    from monitor.ports.requests import RequestStats
     from monitor.services.logmetrics.poller import LogPoller
 
 log = logging.getLogger(__name__)
 
 DOCKER_EVERY: Final = 5.0
 LOKI_EVERY: Final = 15.0
-
-
-def rules(app: App) -> dict[str, LogRule]:
-    """How each service's log is read; services without request metrics are missing."""
-    return log_rules(app.config)
 
 
 def loki_options(section: LogsSection) -> LokiOptions:
@@ -52,19 +48,21 @@ def loki_options(section: LogsSection) -> LokiOptions:
     )
 
 
-def make_source(app: App, *, follow: bool) -> LogSource:
+def make_source(
+    config: Config, resources: Resources, rules: Mapping[str, LogRule], events: Mapping[str, EventRule], *, follow: bool
+) -> LogSource:
     """The source that bgmon.yml names. `follow`: for the daemon, which must not miss a removed container's last lines.
 
     Raises UsageError when certificates cannot be read.
     """
-    section = app.config.logs
+    section = config.logs
     if section.source == "loki":
         from monitor.adapters.host.clock import SystemClock
         from monitor.adapters.loki.client import LokiClient
         from monitor.adapters.loki.source import LokiPolicy, LokiSource
 
         policy = LokiPolicy(
-            project=app.project,
+            project=resources.project,
             window=round(section.window * 1000),
             delay=round(section.delay * 1000),
             overlap=section.overlap,
@@ -74,29 +72,44 @@ def make_source(app: App, *, follow: bool) -> LogSource:
             host=section.host,
             labels=section.labels,
         )
-        return LokiSource(LokiClient(loki_options(section), SystemClock()), app.log_rules, policy)
+        return LokiSource(LokiClient(loki_options(section), SystemClock()), rules, policy, events)
     from monitor.adapters.docker.log_source.source import DockerLogSource
     from monitor.adapters.docker.log_source.transport import EngineHttp
 
-    access_file = app.state_dir / "proxy" / "access.log" if app.config.proxy.run == "process" else None
+    access_file = resources.state_dir / "proxy" / "access.log" if config.proxy.run == "process" else None
     return DockerLogSource(
-        EngineHttp(app.engine.url), app.project, app.log_rules, app.own.knows, follow=follow, access_file=access_file
+        EngineHttp(resources.engine.url),
+        resources.project,
+        rules,
+        resources.own.knows,
+        follow=follow,
+        access_file=access_file,
+        events=events,
     )
 
 
-def make_poller(app: App) -> LogPoller:
+def make_poller(wiring: Wiring) -> LogPoller:
+    """For the daemon, which counts all lines; close it at the end."""
     from monitor.adapters.state.logs import SqliteLogStore
     from monitor.services.logmetrics.poller import LogPoller
 
-    return LogPoller(make_source(app, follow=True), SqliteLogStore(app.database), app.log_rules)
+    source = make_source(wiring.config, wiring.resources, wiring.log_rules, wiring.event_rules, follow=True)
+    return LogPoller(source, SqliteLogStore(wiring.resources.database), wiring.log_rules, wiring.event_rules)
+
+
+def request_stats(current: Callable[[], Wiring]) -> RequestStats:
+    """Request metrics of any window, straight from the log."""
+    from monitor.services.logmetrics.stats import LogRequestStats
+
+    return LogRequestStats(lambda: current().log_source, lambda: (current().log_rules, current().event_rules))
 
 
 class LogWatch:
     """The daemon's part: counts at every `poll`, follows changes of bgmon.yml, and tells Prometheus."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._config: Config | None = None
+    def __init__(self, current: Callable[[], Wiring]) -> None:
+        self._wiring = current
+        self._used: Wiring | None = None
         self._poller: LogPoller | None = None
         self._said = ""
         self._lock = threading.Lock()
@@ -104,7 +117,7 @@ class LogWatch:
     @property
     def every(self) -> float:
         """Seconds between polls."""
-        section = self._app.config.logs
+        section = self._wiring().config.logs
         return DOCKER_EVERY if section.source == "docker" else min(LOKI_EVERY, section.window)
 
     def poll(self) -> None:
@@ -131,10 +144,9 @@ class LogWatch:
     def _current(self) -> LogPoller:
         """The poller for the configuration as it is now."""
         with self._lock:
-            if self._poller is None or self._config is not self._app.config:
+            wiring = self._wiring()
+            if self._poller is None or self._used is not wiring:
                 self.close()
-                self._config = self._app.config
-                for name in ("log_rules", "log_source", "request_stats"):
-                    self._app.__dict__.pop(name, None)
-                self._poller = make_poller(self._app)
+                self._used = wiring
+                self._poller = make_poller(wiring)
             return self._poller
