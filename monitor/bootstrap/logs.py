@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from monitor.bootstrap.wiring import Wiring
     from monitor.config.logs import LogsSection
     from monitor.config.schema import Config
+    from monitor.domain.logs.events import EventRule
     from monitor.domain.logs.requests import RequestWindow
     from monitor.domain.logs.rules import LogRule
     from monitor.ports.logs import LogSource
@@ -47,7 +48,9 @@ def loki_options(section: LogsSection) -> LokiOptions:
     )
 
 
-def make_source(config: Config, resources: Resources, rules: Mapping[str, LogRule], *, follow: bool) -> LogSource:
+def make_source(
+    config: Config, resources: Resources, rules: Mapping[str, LogRule], events: Mapping[str, EventRule], *, follow: bool
+) -> LogSource:
     """The source that bgmon.yml names. `follow`: for the daemon, which must not miss a removed container's last lines.
 
     Raises UsageError when certificates cannot be read.
@@ -69,7 +72,7 @@ def make_source(config: Config, resources: Resources, rules: Mapping[str, LogRul
             host=section.host,
             labels=section.labels,
         )
-        return LokiSource(LokiClient(loki_options(section), SystemClock()), rules, policy)
+        return LokiSource(LokiClient(loki_options(section), SystemClock()), rules, policy, events)
     from monitor.adapters.docker.log_source.source import DockerLogSource
     from monitor.adapters.docker.log_source.transport import EngineHttp
 
@@ -81,6 +84,7 @@ def make_source(config: Config, resources: Resources, rules: Mapping[str, LogRul
         resources.own.knows,
         follow=follow,
         access_file=access_file,
+        events=events,
     )
 
 
@@ -89,15 +93,15 @@ def make_poller(wiring: Wiring) -> LogPoller:
     from monitor.adapters.state.logs import SqliteLogStore
     from monitor.services.logmetrics.poller import LogPoller
 
-    source = make_source(wiring.config, wiring.resources, wiring.log_rules, follow=True)
-    return LogPoller(source, SqliteLogStore(wiring.resources.database), wiring.log_rules)
+    source = make_source(wiring.config, wiring.resources, wiring.log_rules, wiring.event_rules, follow=True)
+    return LogPoller(source, SqliteLogStore(wiring.resources.database), wiring.log_rules, wiring.event_rules)
 
 
 def request_stats(current: Callable[[], Wiring]) -> RequestStats:
     """Request metrics of any window, straight from the log."""
     from monitor.services.logmetrics.stats import LogRequestStats
 
-    return LogRequestStats(lambda: current().log_source, lambda: current().log_rules)
+    return LogRequestStats(lambda: current().log_source, lambda: (current().log_rules, current().event_rules))
 
 
 class LogWatch:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from monitor.config.schema import Config
     from monitor.domain.alerting.open_alerts import AlertPolicy
     from monitor.domain.deploy.spec import ServiceSpec
+    from monitor.domain.logs.events import EventRule
     from monitor.domain.logs.rules import LogRule
     from monitor.domain.proxy.routes import ServiceRoute
     from monitor.ports.annotations import Annotations
@@ -118,11 +119,18 @@ class Wiring:
         return log_rules(self.config)
 
     @cached_property
+    def event_rules(self) -> dict[str, EventRule]:
+        """What is counted in the output of each service besides requests."""
+        from monitor.config.logcompile import event_rules
+
+        return event_rules(self.config)
+
+    @cached_property
     def log_source(self) -> LogSource:
         """For commands, which look at a window of the log once. Raises UsageError when certificates cannot be read."""
         from monitor.bootstrap.logs import make_source
 
-        return make_source(self.config, self.resources, self.log_rules, follow=False)
+        return make_source(self.config, self.resources, self.log_rules, self.event_rules, follow=False)
 
     def close(self) -> None:
         """Let go of the log source, where it was used."""

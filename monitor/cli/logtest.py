@@ -30,11 +30,12 @@ def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> 
     for read in split_lines(data):
         text = read.decode("utf-8", "replace")
         name = service or _named(app, read)
-        rule = app.wiring.log_rules.get(name)
-        if rule is None:
+        rule, events = app.wiring.log_rules.get(name), app.wiring.event_rules.get(name)
+        if rule is None and events is None:
             hint = f"these have: {', '.join(sorted(app.wiring.log_rules)) or 'none'}"
             raise UsageError(f"{name} has no request metrics", hint=hint)
-        told.append((name, text, rule, explain_line(rule, read)))
+        format_ = rule.format if rule is not None else events.format if events is not None else ""
+        told.append((name, text, format_, explain_line(rule, read, events)))
     if as_json:
         emit_json(
             {
@@ -42,20 +43,20 @@ def show_reading(app: App, service: str | None, line: str, *, as_json: bool) -> 
                     {
                         "line": text,
                         "service": name,
-                        "format": rule.format,
+                        "format": format_,
                         "fields": explained.raw,
                         "counted": list(explained.counted),
                         **{key: value for key, value in asdict(explained.reading).items() if key != "service"},
                     }
-                    for name, text, rule, explained in told
+                    for name, text, format_, explained in told
                 ]
             }
         )
         return
     colors = {"request": "green", "health": "yellow", "unparsed": "red", "other": "blue"}
-    for name, _, rule, explained in told:
+    for name, _, format_, explained in told:
         click.secho(explained.reading.kind, fg=colors[explained.reading.kind], bold=True, nl=False)
-        click.echo(f"  {name}, format {rule.format}")
+        click.echo(f"  {name}, format {format_}")
         for field, value in explained.raw.items():
             click.echo(f"  {field:<9} {value!r}")
         for text in explained.counted:

@@ -99,21 +99,27 @@ def _chosen(app: App, names: Sequence[str]) -> list[str]:
 
     for name in names:
         spec_of(app, name)
-        if name not in app.wiring.log_rules:
+        if name not in app.wiring.log_rules and name not in app.wiring.event_rules:
             raise UsageError(
                 f"{name} has no request metrics",
                 hint="give it a port, so that the proxy logs its requests, or logs: {source: app, format: ...}",
             )
-    chosen = list(dict.fromkeys(names)) or sorted(app.wiring.log_rules)
+    chosen = list(dict.fromkeys(names)) or sorted({*app.wiring.log_rules, *app.wiring.event_rules})
     if not chosen:
         raise UsageError("no service has request metrics", hint="give one a port or logs: {source: app, format: ...}")
     return chosen
 
 
+def _buckets(app: App, service: str) -> tuple[float, ...]:
+    from monitor.domain.logs.rules import buckets_of
+
+    return buckets_of(app.wiring.log_rules, service)
+
+
 def _document(app: App, counts: Mapping[str, Counts], start: float, end: float) -> dict[str, Any]:
     services: dict[str, Any] = {}
     for service, count in counts.items():
-        window = count.window(app.wiring.log_rules[service].buckets)
+        window = count.window(_buckets(app, service))
         services[service] = {
             "requests": window.requests,
             "codes": dict(window.codes),
@@ -123,6 +129,10 @@ def _document(app: App, counts: Mapping[str, Counts], start: float, end: float) 
             "lines": count.lines,
             "ignored": count.ignored,
         }
+        if service in app.wiring.event_rules:
+            services[service]["events"] = {
+                name: count.events.get(name, 0) for name in app.wiring.event_rules[service].names
+            }
     return {"source": app.wiring.log_source.name, "from": start, "to": end, "services": services}
 
 
@@ -141,7 +151,7 @@ def _openmetrics(app: App, counts: Mapping[str, Counts]) -> str:
 def _show(app: App, counts: Mapping[str, Counts], start: float, end: float) -> None:
     rows = []
     for service, count in counts.items():
-        window = count.window(app.wiring.log_rules[service].buckets)
+        window = count.window(_buckets(app, service))
         rows.append(
             [
                 service,
@@ -157,7 +167,7 @@ def _show(app: App, counts: Mapping[str, Counts], start: float, end: float) -> N
     click.echo(table(["SERVICE", "REQUESTS", "PER SECOND", "5XX", "P50", "P95", "P99", "CODES", "UNPARSED"], rows))
     if len(counts) == 1:
         service, count = next(iter(counts.items()))
-        _chart(count.cumulative(app.wiring.log_rules[service].buckets))
+        _chart(count.cumulative(_buckets(app, service)))
 
 
 def _chart(cumulative: Mapping[str, int]) -> None:

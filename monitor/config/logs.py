@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
 from monitor.config.logmatch import ConditionText, condition
+from monitor.domain.logs.events import MOST as MOST_EVENTS
+from monitor.domain.logs.events import Event, EventRule
 from monitor.domain.logs.formats import PRESETS
 from monitor.domain.logs.ownformat import dialect
 from monitor.domain.logs.rules import LogRule, default_fields, format_of, rule_problem
 from monitor.domain.names import LOKI_LABELS
 
 _SERVICE = "service"
+
+
+EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class ServiceLogs(Model):
@@ -40,6 +46,9 @@ class ServiceLogs(Model):
     only: ConditionText | None = None
     """Which lines are requests: text that they hold, or `{field: value}`, `{contains: text}`, `{matches: RE2}`; all of
     several must hold. A value may be a list, and end in `*`. What is no request is in no count."""
+    count: dict[EventName, ConditionText] = {}
+    """Lines of the service's own output to count by a name, requests or not: `{errors: {level: error}}`. Conditions are
+    written as for `only`; `format` says how its lines are read, whatever the `source` of its requests."""
     buckets: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Upper bounds of the histogram in seconds, rising; empty takes the default ones and the SLO's threshold."""
 
@@ -56,15 +65,33 @@ class ServiceLogs(Model):
     @model_validator(mode="after")
     def _fits(self) -> ServiceLogs:
         if self.source != "app":
-            for name in ("format", "status", "duration", "unit", "regex", "path", "only"):
+            own = () if self.count else ("format", "regex")
+            for name in (*own, "status", "duration", "unit", "path", "only"):
                 if name in self.model_fields_set:
                     raise ValueError(f"{name} describes a service's own log: add `source: app`")
         if (self.format == "regex") != (self.regex is not None):
             raise ValueError("format: regex and a regex go together")
-        problem = rule_problem(self._rule(), self._groups())
+        problem = rule_problem(self._rule(), self._groups()) or self._events_problem()
         if problem:
             raise ValueError(problem)
         return self
+
+    def _events_problem(self) -> str:
+        events = self.events()
+        if events is None:
+            return ""
+        if len(events.events) > MOST_EVENTS:
+            return f"count: {len(events.events)} events, {MOST_EVENTS} are allowed"
+        problem = rule_problem(replace(events.reading, status=""), self._groups())
+        return problem and f"count: {problem}"
+
+    def events(self) -> EventRule | None:
+        """What is counted in its own lines; None for nothing."""
+        if not self.count:
+            return None
+        return EventRule(
+            tuple(Event(name, condition(text)) for name, text in self.count.items()), self.format, self.regex or ""
+        )
 
     def _groups(self) -> frozenset[str] | None:
         if self.regex is None:

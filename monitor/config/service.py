@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from monitor.config.base import Duration, Model, Name, Share, Size
 from monitor.config.logs import ServiceLogs
@@ -24,6 +24,10 @@ DOCKER_OPTIONS = frozenset(
 )  # fmt: skip
 # Of those, what the engine wants as numbers or booleans. All else is text there, and is passed on as it was written.
 _NOT_TEXT = frozenset({"mem_reservation", "memswap_limit", "oom_score_adj", "privileged", "shm_size", "ulimits"})
+
+
+# Editors must not mark `PORT: 8080`, which is taken as it is written.
+_WRITTEN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 
 
 def _as_list(value: object) -> object:
@@ -135,6 +139,8 @@ class BakeSection(Model):
     """Slowest p95 out of the logs."""
     min_requests: int = Field(default=20, ge=1)
     """Fewer requests than this say nothing."""
+    max_events: dict[str, Annotated[int, Field(ge=0)]] = {}
+    """Most lines of its log for events of `logs.count`, for instance `{errors: 10}`."""
 
 
 class DeploySection(Model):
@@ -207,7 +213,7 @@ class ServiceSection(Model):
     """What counts as healthy."""
     limits: LimitsSection = LimitsSection()
     """Resources it may use."""
-    env: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
+    env: dict[str, Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_WRITTEN)]] = {}
     """Environment variables, letter by letter as written here (`1.10`, `01234`); secrets do not belong here."""
     secrets: tuple[str, ...] = ()
     """Names of variables taken from the environment or .bgmon/secrets."""
@@ -237,6 +243,14 @@ class ServiceSection(Model):
     """How its requests are read out of a log."""
     slo: SloSection = SloSection()
     """Objectives, for boards and alerts."""
+
+    @model_validator(mode="after")
+    def _events_are_counted(self) -> ServiceSection:
+        for name in self.deploy.bake.max_events:
+            if name not in self.logs.count:
+                known = ", ".join(self.logs.count) or "none"
+                raise ValueError(f"bake.max_events: {name} is no event of logs.count, which has {known}")
+        return self
 
     @field_validator("docker")
     @classmethod

@@ -16,6 +16,7 @@ LABEL_COLOR: Final = "bgmon.color"
 LABEL_VERSION: Final = "bgmon.version"
 LABEL_DEPLOY: Final = "bgmon.deploy"
 LABEL_MADE: Final = "bgmon.made"  # a random word; says which container it is while its id is not on record yet
+LABEL_POOL: Final = "bgmon.pool"  # on networks: the address pool that the subnet was cut out of
 LABEL_KIND: Final = "bgmon.kind"  # "app" for services, "access" for the proxy, whose output is the access log
 
 KIND_APP: Final = "app"
@@ -32,6 +33,7 @@ METRIC_REQUESTS: Final = "bgmon_http_requests_total"  # service, code
 METRIC_DURATION: Final = "bgmon_http_request_duration_seconds"  # service; histogram
 METRIC_LOG_LINES: Final = "bgmon_log_lines_total"  # service
 METRIC_LOG_UNPARSED: Final = "bgmon_log_lines_unparsed_total"  # service
+METRIC_LOG_EVENTS: Final = "bgmon_log_events_total"  # service, event
 METRIC_LOG_SOURCE_UP: Final = "bgmon_log_source_up"
 METRIC_LOG_SOURCE_LAG: Final = "bgmon_log_source_lag_seconds"
 METRIC_LOG_SOURCE_WARNINGS: Final = "bgmon_log_source_warnings_total"

@@ -15,6 +15,7 @@ from monitor.domain.logs.requests import DEFAULT_BUCKETS
 from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import (
     METRIC_DURATION,
+    METRIC_LOG_EVENTS,
     METRIC_LOG_LINES,
     METRIC_LOG_SOURCE_LAG,
     METRIC_LOG_SOURCE_UP,
@@ -38,6 +39,8 @@ class _State(Protocol):
     def totals(self) -> Mapping[str, Counts]: ...
     @property
     def rules(self) -> Mapping[str, LogRule]: ...
+    @property
+    def events(self) -> Mapping[str, tuple[str, ...]]: ...
 
 
 # Told as 0 from the start: what servers and proxies answer on ordinary days and on bad ones.
@@ -69,6 +72,7 @@ class RequestCollector(CountingCollector):
             return  # a scrape must not fail as a whole; the daemon says what is wrong
         shown = {name: state.totals.get(name, Counts()) for name in sorted(state.rules)}
         yield from request_metrics(shown, state.rules, codes=USUAL_CODES)
+        yield event_metrics(state.totals, state.events)
         up = GaugeMetricFamily(
             METRIC_LOG_SOURCE_UP, "Whether the last look at the log source succeeded.", labels=["source"]
         )
@@ -87,8 +91,12 @@ class RequestCollector(CountingCollector):
             state = self._state()
         except BgmonError:
             return
-        every = {name: state.totals.get(name, Counts()) for name in sorted({*state.rules, *state.totals})}
+        totals = state.totals
+        asked = {*state.rules, *(name for name, count in totals.items() if count.lines)}
+        every = {name: totals.get(name, Counts()) for name in sorted(asked)}
         yield from request_metrics(every, state.rules, codes=USUAL_CODES)
+        names = {name: (*count.events, *state.events.get(name, ())) for name, count in totals.items()}
+        yield event_metrics(totals, {**state.events, **names})
         yield _warnings(state)
 
 
@@ -120,6 +128,18 @@ def request_metrics(
     yield from (requests, durations, lines, unparsed)
 
 
+def event_metrics(counts: Mapping[str, Counts], events: Mapping[str, Sequence[str]]) -> Metric:
+    """The events of these names, by service; 0 where none was counted."""
+    family = CounterMetricFamily(
+        METRIC_LOG_EVENTS, "Lines of a service's output by the names of logs.count.", labels=["service", "event"]
+    )
+    for service, names in sorted(events.items()):
+        counted = counts[service].events if service in counts else {}
+        for name in dict.fromkeys(names):
+            family.add_metric([service, name], counted.get(name, 0))
+    return family
+
+
 class FixedCollector(Collector):
     """The metrics of counts that are at hand, such as a window's."""
 
@@ -129,3 +149,6 @@ class FixedCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from request_metrics(self._counts, self._rules)
+        events = {name: tuple(count.events) for name, count in self._counts.items() if count.events}
+        if events:
+            yield event_metrics(self._counts, events)

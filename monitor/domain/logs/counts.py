@@ -21,6 +21,7 @@ class Counts:
     (not cumulative), keyed as Prometheus writes it. `nanos` is the sum of durations; whole nanoseconds, so that
     sums are exact in any order. `lines` are all lines, `ignored` those that are left out, such as health checks,
     `unparsed` those that say nothing of a request: `lines` = requests + `ignored` + `unparsed`.
+    `events` counts lines of the service's own output by the names of `logs.count`, whatever else they are.
     """
 
     codes: dict[str, int] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class Counts:
     lines: int = 0
     unparsed: int = 0
     ignored: int = 0
+    events: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Counts) -> None:
         _merge(self.codes, other.codes)
@@ -37,6 +39,7 @@ class Counts:
         self.lines += other.lines
         self.unparsed += other.unparsed
         self.ignored += other.ignored
+        _merge(self.events, other.events)
 
     def beyond(self, earlier: Counts) -> Counts:
         """What this look at a window saw that an earlier look did not; nothing that shrank counts as negative."""
@@ -47,11 +50,13 @@ class Counts:
             lines=max(0, self.lines - earlier.lines),
             unparsed=max(0, self.unparsed - earlier.unparsed),
             ignored=max(0, self.ignored - earlier.ignored),
+            events=_growth(self.events, earlier.events),
         )
 
     @property
     def empty(self) -> bool:
-        return not (self.lines or self.codes or self.buckets or self.nanos or self.unparsed or self.ignored)
+        numbers = (self.lines, self.nanos, self.unparsed, self.ignored)
+        return not (any(numbers) or self.codes or self.buckets or self.events)
 
     def window(self, bounds: Iterable[float]) -> RequestWindow:
         """As `RequestWindow` has it: buckets cumulative at `bounds` and +Inf, the sum in seconds."""
@@ -60,6 +65,7 @@ class Counts:
             buckets=self.cumulative(bounds),
             duration_sum=self.nanos / NANOS,
             unparsed=self.unparsed,
+            events=dict(self.events),
         )
 
     def cumulative(self, bounds: Iterable[float]) -> dict[str, int]:

@@ -20,12 +20,11 @@ from monitor.domain.logs.counts import le_text
 from monitor.domain.logs.gotemplate import act, go_quote, when, when_else
 from monitor.domain.logs.logqlfields import fields, number, wanted
 from monitor.domain.logs.match import Condition, fields_of
-from monitor.domain.logs.rules import LogRule, TextShape, bound_in_unit
+from monitor.domain.logs.rules import JsonShape, LogRule, TextShape, bound_in_unit
 
 UNPARSED: Final = "unparsed"
 HEALTH: Final = "health"
 OTHER: Final = "other"
-_CLEAN: Final = " | drop __error__, __error_details__"
 _BLANK: Final = go_quote(r"^\s*$")
 _ONE_PAIR: Final = go_quote('^"[^"]*"$')
 # As `lines.clean` has it.
@@ -92,20 +91,20 @@ def queries(rule: LogRule, selector: Selector, range_ms: int, bounds: Iterable[f
 
 def coded(rule: LogRule) -> str:
     """The pipeline that gives each line its `code`: a status, `health` or `unparsed`; `other` lines do not pass it."""
-    stage = f"{_head(rule)} | label_format code={quote(_code(rule))}{_CLEAN}"
+    stage = f"{_head(rule)} | label_format code={quote(_code(rule))}{drop_errors()}"
     return f'{stage} | code!="{OTHER}"' if fields_of(rule.only) else stage
 
 
 def timed(rule: LogRule) -> str:
     """The pipeline that unwraps durations: in the unit of the log, of Go durations in seconds."""
-    stage = f"{_head(rule)} | label_format took={quote(_took(rule))}{_CLEAN}"
+    stage = f"{_head(rule)} | label_format took={quote(_took(rule))}{drop_errors()}"
     return f'{stage} | took!="" | unwrap took | __error__=""'
 
 
 def _head(rule: LogRule) -> str:
     """What is done before any field is looked at: foreign lines go, colors come off, patterns are matched."""
     plain = "" if rule.format == "access" else plain_lines(unquote=rule.reader == "logfmt")
-    return plain + line_filters(rule.only) + (_regexps(rule.shape) if isinstance(rule.shape, TextShape) else "")
+    return plain + line_filters(rule.only) + line_patterns(rule.shape)
 
 
 def plain_lines(*, unquote: bool = False) -> str:
@@ -151,7 +150,15 @@ def re2_literal(text: str) -> str:
     return re.sub(r"([^A-Za-z0-9_\-])", r"\\\1", text)
 
 
-def _regexps(shape: TextShape) -> str:
+def drop_errors() -> str:
+    """Keeps a line of which a stage could make nothing from failing the whole query."""
+    return " | drop __error__, __error_details__"
+
+
+def line_patterns(shape: JsonShape | TextShape) -> str:
+    """The patterns of a text format; JSON is read by templates alone."""
+    if isinstance(shape, JsonShape):
+        return ""
     return "".join(f" | regexp {quote(pattern)}" for pattern in shape.patterns)
 
 

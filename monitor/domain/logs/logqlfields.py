@@ -47,10 +47,13 @@ def _first(groups: tuple[str, ...]) -> str:
     return f"or {' '.join(f'.{group}' for group in groups)}" if len(groups) > 1 else f".{groups[0]}"
 
 
-def wanted(shape: JsonShape | TextShape, parts: tuple[Match, ...]) -> str:
-    """Sets $o, whether the fields of a condition have the values asked for. In JSON, $j is the line."""
+def wanted(shape: JsonShape | TextShape, parts: tuple[Match, ...], begin: int = 0) -> str:
+    """Sets $o, whether the fields of a condition have the values asked for. In JSON, $j is the line.
+
+    `begin` is where the condition's fields begin among those of the shape.
+    """
     text = act("$o := true")
-    for number, part in enumerate(fields_of(parts)):
+    for number, part in enumerate(fields_of(parts), begin):
         value = f"$o{number}"
         if isinstance(shape, JsonShape):
             text += go.get(f"o{number}", shape.only[number]) + act(f"$m{number} := false")

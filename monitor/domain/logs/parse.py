@@ -16,7 +16,7 @@ import msgspec
 from monitor.domain.logs.counts import Counts
 from monitor.domain.logs.lines import clean
 from monitor.domain.logs.match import Condition, fields_of, holds
-from monitor.domain.logs.rules import JsonShape, LogRule
+from monitor.domain.logs.rules import JsonShape, LogRule, TextShape
 from monitor.domain.logs.values import duration_of, load_json, plain_path, scale, status_of
 
 
@@ -51,15 +51,13 @@ class LineParser:
         self._left = {*rule.left, *(int(status) for status in rule.left if status.lstrip("-").isdigit())}
         self._asked = fields_of(rule.only)
         self._foreign = line_test(rule.only)
-        self._fields: Callable[[bytes], Mapping[str, object] | None]
         self._block: Callable[[Sequence[bytes], Counts], None]
+        self._fields = fields_reader(shape)
         if isinstance(shape, JsonShape):
-            self._fields = _json_fields(shape)
             self._block = _JsonBlocks(self, shape).count
         else:
-            from monitor.domain.logs.text import TextBlocks, text_fields  # re2 is slow to load
+            from monitor.domain.logs.text import TextBlocks  # re2 is slow to load
 
-            self._fields = text_fields(shape)
             self._block = TextBlocks(self).count
 
     def read(self, line: bytes) -> Reading:
@@ -218,6 +216,15 @@ def count_rows(parser: LineParser, rows: list[Any], into: Counts, *, paths: bool
         text = str(code)
         into.codes[text] = into.codes.get(text, 0) + count
     parser.observe(list(map(_DURATION, rows)), into)
+
+
+def fields_reader(shape: JsonShape | TextShape) -> Callable[[bytes], Mapping[str, object] | None]:
+    """Finds the fields of a line: status, duration, path, and `only0`, `only1`... for those of a condition."""
+    if isinstance(shape, JsonShape):
+        return _json_fields(shape)
+    from monitor.domain.logs.text import text_fields
+
+    return text_fields(shape)
 
 
 def line_test(condition: Condition) -> Callable[[bytes], str]:

@@ -20,6 +20,7 @@ Two forms are made of it that mean the same: a Python parser (`parse`) and LogQL
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -174,6 +175,11 @@ def json_path(text: str) -> tuple[str, ...]:
     """
     parts = re.finditer(r'\["((?:[^"\\]|\\.)*)"\]|([^.\[\]]+)', text)
     return tuple(part[2] if part[1] is None else re.sub(r"\\(.)", r"\1", part[1]) for part in parts)
+
+
+def buckets_of(rules: Mapping[str, LogRule], service: str) -> tuple[float, ...]:
+    """The bounds of a service's histogram; none where its requests are not counted."""
+    return rules[service].buckets if service in rules else ()
 
 
 def bound_in_unit(bound: float, unit: Unit) -> str:

@@ -69,7 +69,8 @@ class Judge:
     def _problem(self, failed: int, kills_before: int, blue_share: float, window_from: float | None) -> str:
         bake = self.spec.deploy.bake
         window: RequestWindow | None = None
-        if window_from is not None and (bake.max_error_rate is not None or bake.max_p95 is not None):
+        asks = bake.max_error_rate is not None or bake.max_p95 is not None or bool(bake.max_events)
+        if window_from is not None and asks:
             window = self._logged(window_from)
         container = self.deps.engine.inspect(self.container)
         return regression(

@@ -273,7 +273,7 @@ func formatStage(name, text string) stage {
 	}
 	generic := sprig.GenericFuncMap()
 	for _, known := range []string{
-		"fromJson", "float64", "floor", "hasPrefix", "lower", "replace", "trimAll", "trimPrefix", "trimSuffix", "addf", "mulf",
+		"fromJson", "float64", "floor", "hasPrefix", "contains", "lower", "replace", "trimAll", "trimPrefix", "trimSuffix", "addf", "mulf",
 	} {
 		functions[known] = generic[known]
 	}

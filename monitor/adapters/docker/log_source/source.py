@@ -17,6 +17,7 @@ from monitor.adapters.docker.log_source.position import Position, advanced, dump
 from monitor.adapters.docker.log_source.tail import Births, Tail
 from monitor.adapters.docker.log_source.transport import EngineHttp
 from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.events import EventParser, EventRule
 from monitor.domain.logs.parse import AccessParser, LineParser
 from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT, LABEL_SERVICE
@@ -64,7 +65,9 @@ class DockerLogSource:
         *,
         follow: bool = True,
         access_file: Path | None = None,
+        events: Mapping[str, EventRule] | None = None,
     ) -> None:
+        self._events = {name: EventParser(rule) for name, rule in (events or {}).items()}
         self._file = AccessFile(access_file) if access_file is not None else None
         self._engine = engine
         self._project = project
@@ -173,7 +176,7 @@ class DockerLogSource:
 
     def explain(self, service: str) -> list[tuple[str, str]]:
         label = f"{LABEL_SERVICE}={service}"
-        if self._rules[service].format == "access":
+        if service in self._rules and self._rules[service].format == "access":
             label = f"{LABEL_KIND}={KIND_ACCESS}"
         return [("lines", f"docker logs $(docker ps -aq -f label={LABEL_PROJECT}={self._project} -f label={label})")]
 
@@ -251,7 +254,7 @@ class DockerLogSource:
         service = None if made.role in ACCESS_ROLES else made.service
         if service is None and self._access is None:
             return None
-        if service is not None and service not in self._parsers:
+        if service is not None and service not in self._parsers and service not in self._events:
             return None
         try:
             details = self._engine.get(f"/containers/{id_}/json", {})
@@ -291,7 +294,10 @@ class DockerLogSource:
         for at in range(0, len(texts), _BLOCK):
             block = texts[at : at + _BLOCK]
             if log.service is not None:
-                self._parsers[log.service].count(block, counts.setdefault(log.service, Counts()))
+                own = counts.setdefault(log.service, Counts())
+                for parser in (self._parsers.get(log.service), self._events.get(log.service)):
+                    if parser is not None:
+                        parser.count(block, own)
             elif self._access is not None:
                 self._access.count(block, counts)
 
