@@ -76,6 +76,11 @@ fuzz: ## Throw generated lines at the log parsers for five minutes (SECONDS=300)
 	@tools/setup.sh
 	@$(PYTHON) -m tools.fuzz $(or $(SECONDS),300)
 
+.PHONY: soak
+soak: ## Kill services under a real daemon for two hours, its memory sampled every minute (MINUTES=120)
+	@tools/setup.sh
+	@$(WITH_ENGINE) $(PYTHON) -m tools.soak --minutes $(or $(MINUTES),120)
+
 .PHONY: golden
 golden: ## Write the generated files that tests compare with anew
 	@UPDATE_GOLDEN=1 $(PYTHON) -m pytest -q tests/generate

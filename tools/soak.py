@@ -1,10 +1,13 @@
 """A soak: `bgmon watch` over services that are killed one after another, its memory sampled every minute.
 
-python -m tools.soak [--minutes 120] [--services 40] [--every 15] [--scrape 15] [--trace FILE]
+python -m tools.soak [--minutes 120] [--services 40] [--every 17] [--scrape 15] [--trace FILE]
 
 Everything is real: the engine, the proxy, the state file, the log poller, a chat on loopback; /metrics and the status
 page are asked for as a Prometheus and a browser would. Every tenth kill removes the container instead. Prints a line a
 minute, writes bench/results/soak.json and ends with 1 when memory still rises at the end, or an incident stays open.
+
+40 services times 17 s are more than the ten minutes over which deaths count towards a crash loop: each is back in
+between. Kill faster, and the daemon slows them down and quarantines them, as it should.
 
 --trace has the daemon note what its memory is made of every five minutes; it is slower and bigger by that.
 """
@@ -184,7 +187,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--services", type=int, default=40)
-    parser.add_argument("--every", type=float, default=15.0, help="seconds between two kills")
+    parser.add_argument("--every", type=float, default=17.0, help="seconds between two kills")
     parser.add_argument("--scrape", type=float, default=15.0, help="seconds between two looks at metrics and page")
     parser.add_argument("--trace", type=Path)
     parser.add_argument("--result", default="soak", help="name of the file in bench/results")

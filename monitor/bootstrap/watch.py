@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.adapters.docker.engine import DockerEngine
 from monitor.adapters.host.clock import SystemClock
+from monitor.adapters.host.memory import EVERY as MEMORY_EVERY
+from monitor.adapters.host.memory import Tidy, limit_arenas
 from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.prober import HttpProber
@@ -122,6 +124,7 @@ def make_daemon(
     Raises:
         StateError: without a usable state file.
     """
+    limit_arenas()
     made: list[Daemon] = []
     watch = _watch_deps(resources, current, alerting, lambda: bool(made) and made[0].stopping)
     section = current().config.watch
@@ -168,6 +171,7 @@ def make_daemon(
             extra=[
                 *make_jobs(current().config, peers, problems),
                 ("logs", logs.every, logs.poll),
+                ("memory", MEMORY_EVERY, Tidy()),
                 ("strains", STRAIN_EVERY, look_for_degradation),
             ],
             reconcile=section.reconcile,

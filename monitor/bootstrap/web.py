@@ -61,6 +61,7 @@ def make_server(
 ) -> WebServer:
     """Metrics, API and status page. `extra` are further collectors, such as that of the request metrics."""
     from monitor.adapters.docker.stats import ContainerCollector
+    from monitor.adapters.host.descriptors import for_visitors, raise_limit
     from monitor.adapters.host.machine import HostCollector
     from monitor.adapters.prometheus.exposition import (
         Exposition,
@@ -79,6 +80,7 @@ def make_server(
         token=section.token.get_secret_value() if section.token is not None else None,
         cert=resources.folder / tls.cert if tls is not None else None,
         key=resources.folder / tls.key if tls is not None and tls.key is not None else None,
+        most=for_visitors(raise_limit()),
     )
     exposition = Exposition(
         [

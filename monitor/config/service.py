@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from monitor.config.base import Duration, Model, Name, Share, Size
 from monitor.config.logs import ServiceLogs
@@ -24,6 +24,10 @@ DOCKER_OPTIONS = frozenset(
 )  # fmt: skip
 # Of those, what the engine wants as numbers or booleans. All else is text there, and is passed on as it was written.
 _NOT_TEXT = frozenset({"mem_reservation", "memswap_limit", "oom_score_adj", "privileged", "shm_size", "ulimits"})
+
+
+# Editors must not mark `PORT: 8080`, which is taken as it is written.
+_WRITTEN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 
 
 def _as_list(value: object) -> object:
@@ -209,7 +213,7 @@ class ServiceSection(Model):
     """What counts as healthy."""
     limits: LimitsSection = LimitsSection()
     """Resources it may use."""
-    env: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
+    env: dict[str, Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_WRITTEN)]] = {}
     """Environment variables, letter by letter as written here (`1.10`, `01234`); secrets do not belong here."""
     secrets: tuple[str, ...] = ()
     """Names of variables taken from the environment or .bgmon/secrets."""

@@ -94,6 +94,18 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """What the engine says of a network. `members` are the ids of running containers on it."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    internal: bool
+    subnets: tuple[str, ...] = ()
+    members: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     id: str
     tags: tuple[str, ...]

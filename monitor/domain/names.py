@@ -16,6 +16,7 @@ LABEL_COLOR: Final = "bgmon.color"
 LABEL_VERSION: Final = "bgmon.version"
 LABEL_DEPLOY: Final = "bgmon.deploy"
 LABEL_MADE: Final = "bgmon.made"  # a random word; says which container it is while its id is not on record yet
+LABEL_POOL: Final = "bgmon.pool"  # on networks: the address pool that the subnet was cut out of
 LABEL_KIND: Final = "bgmon.kind"  # "app" for services, "access" for the proxy, whose output is the access log
 
 KIND_APP: Final = "app"

@@ -69,7 +69,15 @@ def _values(site: Site, host: SiteHost) -> dict[str, object]:
         "label_service": names.LABEL_SERVICE,
         "label_kind": names.LABEL_KIND,
         "kind_access": names.KIND_ACCESS,
+        "kind_app": names.KIND_APP,
+        "proxy_names": _proxy_names(site.project),
     }
+
+
+def _proxy_names(project: str) -> str:
+    """A regular expression for the names of the proxy and the one before it, as service discovery brings them."""
+    name = names.proxy_container_name(project).replace(".", "[.]")
+    return f"/{name}(-previous)?"
 
 
 def _meta(label: str) -> str:

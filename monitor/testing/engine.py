@@ -14,6 +14,7 @@ from monitor.domain.containers import (
     EngineEvent,
     EngineInfo,
     Image,
+    Network,
     PullProgress,
 )
 from monitor.errors import BgmonError, Conflict, EngineError, EngineUnreachable, NotFound
@@ -290,6 +291,14 @@ class FakeEngine:
         there = self.networks.setdefault(name, (dict(labels), internal))
         if there[1] != internal:
             raise Conflict(f"network {name} exists and is not {'an internal' if internal else 'an ordinary'} one")
+
+    def network(self, name: str) -> Network | None:
+        self._call("network", name)
+        found = self.networks.get(name)
+        if found is None:
+            return None
+        members = frozenset(one.id for one in self.life.all() if one.up and name in one.networks)
+        return Network(f"network-{name}", name, found[0], found[1], ("172.30.0.0/16",), members)
 
     def remove_network(self, name: str) -> None:
         self._call("remove_network", name)

@@ -487,6 +487,12 @@ def test_networks_are_made_once_and_joined_under_names(world: World, engine: Eng
         engine.ensure_network(world.project, labels, internal=True)
     running = started(world, network=world.project)
     assert running.networks == (world.project,)
+    outer = engine.network(world.project)
+    assert outer is not None
+    assert (outer.name, outer.labels[LABEL_PROJECT], outer.internal) == (world.project, world.project, False)
+    assert outer.members == {running.id}
+    assert len(outer.subnets) == 1
+    assert engine.network(f"{world.project}-none") is None
     engine.connect(inner, running.id, ("core",))
     engine.connect(inner, running.id, ("core",))
     engine.realias(inner, running.id, ("core", "api"))
@@ -500,6 +506,7 @@ def test_networks_are_made_once_and_joined_under_names(world: World, engine: Eng
     engine.remove(running.id)
     engine.remove_network(inner)
     engine.remove_network(inner)
+    assert engine.network(inner) is None
 
 
 # --- images ---
@@ -567,6 +574,7 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "logs": lambda engine: list(engine.logs("x")),
     "exec": lambda engine: engine.exec("x", ("true",)),
     "top": lambda engine: engine.top("x"),
+    "network": lambda engine: engine.network("x"),
     "events": lambda engine: list(engine.events(since=None, labels={})),
     "ensure_network": lambda engine: engine.ensure_network("n", {}),
     "remove_network": lambda engine: engine.remove_network("n"),

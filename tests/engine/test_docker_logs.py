@@ -124,7 +124,8 @@ def test_lines_of_replaced_and_killed_containers_count(
     total = 0
     for _ in range(3):
         blue = run(WRITER + "echo end; sleep 60", total, total + 700, 1000)
-        wait_until(lambda blue=blue: b"end\n" in blue.logs(tail=1), what="blue wrote its last line")
+        # Not the very last line: the engine copies stdout and stderr side by side.
+        wait_until(lambda blue=blue: b"end\n" in blue.logs(tail=50), what="blue wrote its last line")
         total += 700
         blue.remove(force=True)
     counts = polled(poller, store, total + 3)
@@ -218,6 +219,21 @@ def test_a_window_takes_what_was_written_in_it(docker_host: str, project: str, r
     for start, end in pairwise(edges):
         total.add(source.window(["core"], start, end)["core"])
     assert total == expected(0, 3000)
+
+
+def test_a_copy_of_a_services_labels_counts_for_nothing(
+    docker_host: str, project: str, run: Run, store: SqliteLogStore
+) -> None:
+    run(WRITER, 0, 50)
+    forged = run(WRITER, 50, 90, service="core")
+    forged.wait(timeout=60)
+    by_label = whose_by_label(docker_host)
+    source = DockerLogSource(
+        EngineHttp(docker_host), project, RULES, lambda one: None if one == forged.id else by_label(one)
+    )
+    assert polled(LogPoller(source, store), store, 50) == expected(0, 50)
+    assert source.window(["core"], 0, time.time() + 60)["core"].lines == 50
+    source.close()
 
 
 CHILD = """

@@ -20,11 +20,11 @@ from monitor.domain.names import (
     Color,
     container_name,
     network_name,
-    services_network_name,
 )
 from monitor.ports.engine import Engine
 from monitor.ports.own import OwnContainers
 from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.networks import ready_network
 
 RESTART_POLICY = "unless-stopped"
 
@@ -109,11 +109,9 @@ def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: M
 
 def make(deps: DeployDeps, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
     """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
-    engine, project = deps.engine, deps.project
-    labels = {LABEL_PROJECT: project}
-    engine.ensure_network(network_name(project), labels)
-    engine.ensure_network(services_network_name(project), labels, internal=True)
-    wanted = container_spec(project, green, spec, secrets)
+    engine = deps.engine
+    ready_network(deps)
+    wanted = container_spec(deps.project, green, spec, secrets)
     image = engine.image(green.image_id)
     if image is not None and brings_init(image, wanted):
         wanted = replace(wanted, init=False)
@@ -131,18 +129,6 @@ def answer_to_name(engine: Engine, container: str, spec: ServiceSpec) -> None:
     """
     for network in spec.networks:
         engine.realias(network, container, (spec.name,))
-
-
-def introduce(engine: Engine, project: str, container: str, spec: ServiceSpec) -> None:
-    """Let other containers find it by the service's name. Safe to repeat.
-
-    The services' network is internal and joined only now: joining it moves no published port, and nobody resolves
-    the name to a container that has not passed its gate.
-    """
-    network = services_network_name(project)
-    state = engine.inspect(container)
-    if state is None or network not in state.networks:
-        engine.connect(network, container, (spec.name,))
 
 
 def let_restart(engine: Engine, container: str) -> None:

@@ -13,6 +13,7 @@ from monitor.domain.deploy.swap import Step
 from monitor.errors import BgmonError
 from monitor.services.deploy.candidate import Candidate, discard_retired, retire
 from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.networks import introduce
 from monitor.services.deploy.prune import prune_service
 from monitor.services.deploy.traffic import TrafficControl, board_of, leave
 
@@ -75,7 +76,7 @@ def finish(
     flags = deps.store.flags(spec.name)
     if flags.stopped_by:  # whoever deploys it wants it to run
         deps.store.set_flags(spec.name, replace(flags, stopped_by="", stopped_at=None))
-    _afterwards(deps, spec, green.deploy)
+    _afterwards(deps, spec, release)
     return release
 
 
@@ -88,8 +89,12 @@ def _drain(deps: DeployDeps, traffic: TrafficControl, spec: ServiceSpec, blue: R
     traffic.close(blue.color)
 
 
-def _afterwards(deps: DeployDeps, spec: ServiceSpec, deploy: str) -> None:
+def _afterwards(deps: DeployDeps, spec: ServiceSpec, release: Release) -> None:
     """What must not turn a good deploy into a failed one."""
+    try:
+        introduce(deps, spec.name, release.container)  # another first deploy beside this one may not have seen it
+    except BgmonError as error:
+        deps.tell("warning", spec.name, f"other services may not find it by its name: {error}")
     try:
         if not spec.proxied and deps.store.slots(spec.name):
             leave(deps, spec.name)
@@ -99,7 +104,7 @@ def _afterwards(deps: DeployDeps, spec: ServiceSpec, deploy: str) -> None:
         prune_service(deps, spec.name, keep=spec.deploy.keep_images)
     except BgmonError as error:
         deps.tell("warning", spec.name, f"old images could not be pruned: {error}")
-    announce(deps, spec.name, deploy)
+    announce(deps, spec.name, release.deploy)
 
 
 def announce(deps: DeployDeps, service: str, deploy: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release
 from monitor.domain.deploy.swap import recovery
-from monitor.services.deploy.candidate import Candidate, introduce, let_restart
+from monitor.services.deploy.candidate import Candidate, let_restart
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.finish import finish
+from monitor.services.deploy.networks import introduce
 from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
@@ -40,7 +41,7 @@ def _recover(deps: DeployDeps, record: DeployRecord) -> str:
     )
     last = journal[-1].step
     if decision == "finish" and container is not None:
-        introduce(deps.engine, deps.project, container.id, spec)
+        introduce(deps, spec.name, container.id)
         let_restart(deps.engine, container.id)
         finish(
             deps,

@@ -14,10 +14,11 @@ from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import container_name
 from monitor.errors import EngineError, UsageError
-from monitor.services.deploy.candidate import Candidate, answer_to_name, discard, introduce, let_restart, make
+from monitor.services.deploy.candidate import Candidate, answer_to_name, discard, let_restart, make
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.gate import log_tail
 from monitor.services.deploy.images import fetch
+from monitor.services.deploy.networks import introduce
 from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.preflight import must_be_ours
 from monitor.services.deploy.traffic import TrafficControl
@@ -94,7 +95,7 @@ def settle_recreate(deps: DeployDeps, record: DeployRecord, green: Candidate) ->
         return f"{what}, cut off: cleared away"
     spec = spec_from_json(active.spec)
     answer_to_name(deps.engine, container.id, spec)
-    introduce(deps.engine, deps.project, container.id, spec)
+    introduce(deps, spec.name, container.id)
     let_restart(deps.engine, container.id)
     traffic = TrafficControl(deps, spec)
     traffic.stage(green.color, green.port, green.version)

@@ -20,12 +20,13 @@ from monitor.domain.deploy.swap import Step, advance
 from monitor.domain.mask import mask
 from monitor.domain.names import Color, other
 from monitor.errors import BakeFailed, BgmonError, Conflict, DeployFailed, HookFailed
-from monitor.services.deploy.candidate import Candidate, answer_to_name, introduce, let_restart, make
+from monitor.services.deploy.candidate import Candidate, answer_to_name, let_restart, make
 from monitor.services.deploy.deps import DeployDeps, DeployRequest
 from monitor.services.deploy.finish import announce, finish
 from monitor.services.deploy.gate import pass_gate, policy_for
 from monitor.services.deploy.images import fetch
 from monitor.services.deploy.judge import Judge, blue_baseline
+from monitor.services.deploy.networks import introduce
 from monitor.services.deploy.preflight import preflight, ready_proxy
 from monitor.services.deploy.recover import recover_service
 from monitor.services.deploy.traffic import TrafficControl
@@ -276,7 +277,7 @@ class Swap:
             # The engine takes its time to join a network, the proxy to check a file; only blue's end has to wait for
             # them: until then, a proxy that restarts may come back with blue.
             self._before_stop += [
-                self._side.submit(introduce, deps.engine, deps.project, container, self._spec),
+                self._side.submit(introduce, deps, self._spec.name, container),
                 self._side.submit(self._traffic.save_config),
             ]
             self._before_end.append(self._side.submit(let_restart, deps.engine, container))

@@ -98,3 +98,8 @@ def test_impossible_numbers_are_one_short_line(service: str, message: str) -> No
     (line,) = str(caught.value).splitlines()
     assert message in line
     assert len(line) < 400
+
+
+def test_editors_take_a_variable_as_people_write_it() -> None:
+    values = Config.model_json_schema()["$defs"]["ServiceSection"]["properties"]["env"]["additionalProperties"]
+    assert set(values["type"]) == {"string", "number", "boolean"}
