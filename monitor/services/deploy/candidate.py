@@ -68,22 +68,22 @@ class Candidate:
         )
 
 
-def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> ContainerSpec:
-    """What the engine is asked for. The restart policy comes later: a green that dies at its gate must stay dead."""
-    publish = {} if spec.port is None or green.port is None else {spec.port: ("127.0.0.1", green.port)}
+def container_spec(project: str, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> ContainerSpec:
+    """What the engine is asked for. It restarts later: a candidate that dies at its gate stays dead."""
+    publish = {} if spec.port is None or candidate.port is None else {spec.port: ("127.0.0.1", candidate.port)}
     extra = dict(spec.docker)
     labels = {
         **extra.pop("labels", {}),
         LABEL_PROJECT: project,
-        LABEL_SERVICE: green.service,
-        LABEL_COLOR: green.color,
-        LABEL_VERSION: green.version,
-        LABEL_DEPLOY: green.deploy,
+        LABEL_SERVICE: candidate.service,
+        LABEL_COLOR: candidate.color,
+        LABEL_VERSION: candidate.version,
+        LABEL_DEPLOY: candidate.deploy,
         LABEL_KIND: KIND_APP,
     }
     return ContainerSpec(
-        name=container_name(project, green.service, green.color),
-        image=green.pinned,
+        name=container_name(project, candidate.service, candidate.color),
+        image=candidate.pinned,
         labels=labels,
         env={**spec.env, **secrets},
         publish=publish,
@@ -103,16 +103,22 @@ def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: M
     )
 
 
-def make(engine: Engine, project: str, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
-    """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
+def create(engine: Engine, project: str, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
+    """Create the container without starting it; its id. Raises Conflict when its name is taken, EngineError."""
     labels = {LABEL_PROJECT: project}
     engine.ensure_network(network_name(project), labels)
     engine.ensure_network(services_network_name(project), labels, internal=True)
-    container = engine.create(container_spec(project, green, spec, secrets))
+    container = engine.create(container_spec(project, candidate, spec, secrets))
     for network in spec.networks:
         engine.connect(network, container.id, ())
-    engine.start(container.id)
     return container.id
+
+
+def make(engine: Engine, project: str, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
+    """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
+    container = create(engine, project, candidate, spec, secrets)
+    engine.start(container)
+    return container
 
 
 def answer_to_name(engine: Engine, container: str, spec: ServiceSpec) -> None:
@@ -160,6 +166,6 @@ def discard(engine: Engine, container: str, *, stop: float) -> None:
 
 
 def discard_retired(engine: Engine, container: str, *, stop: float) -> None:
-    """The second half of `discard`, for a deploy that retires blue while it drains."""
+    """The second half of `discard`, for a deploy that retires the active container while it drains."""
     engine.stop(container, stop)
     engine.remove(container)
