@@ -159,7 +159,7 @@ def _show_plan(app: App, orders: list[DeployRequest], *, as_json: bool) -> int:
 def _resume(app: App, services: tuple[str, ...], *, wait: float, as_json: bool) -> int:
     """Settle cut-off deploys, of these services or of all; 3 when somebody holds a lock."""
     from monitor.cli.output import emit_json, report_error
-    from monitor.services.deploy.recover import recover_service
+    from monitor.services.deploy.locked import changing
 
     deps = app.deps(lambda _event: None)
     lines: list[str] = []
@@ -168,8 +168,8 @@ def _resume(app: App, services: tuple[str, ...], *, wait: float, as_json: bool) 
         if services and service not in services:
             continue
         try:
-            with app.locks.acquire(service, wait=wait, purpose="recovery"):
-                lines += [f"{service}: {line}" for line in recover_service(deps, service)]
+            with changing(deps, service, "recovery", wait=wait) as settled:
+                lines += [f"{service}: {line}" for line in settled]
         except BgmonError as error:
             report_error(error, as_json=False)
             worst = max(worst, error.exit_code)

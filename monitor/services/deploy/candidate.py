@@ -72,22 +72,22 @@ class Candidate:
         )
 
 
-def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> ContainerSpec:
-    """What the engine is asked for. The restart policy comes later: a green that dies at its gate must stay dead."""
-    publish = {} if spec.port is None or green.port is None else {spec.port: ("127.0.0.1", green.port)}
+def container_spec(project: str, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> ContainerSpec:
+    """What the engine is asked for. It restarts later: a candidate that dies at its gate stays dead."""
+    publish = {} if spec.port is None or candidate.port is None else {spec.port: ("127.0.0.1", candidate.port)}
     extra = dict(spec.docker)
     labels = {
         **extra.pop("labels", {}),
         LABEL_PROJECT: project,
-        LABEL_SERVICE: green.service,
-        LABEL_COLOR: green.color,
-        LABEL_VERSION: green.version,
-        LABEL_DEPLOY: green.deploy,
+        LABEL_SERVICE: candidate.service,
+        LABEL_COLOR: candidate.color,
+        LABEL_VERSION: candidate.version,
+        LABEL_DEPLOY: candidate.deploy,
         LABEL_KIND: KIND_APP,
     }
     return ContainerSpec(
-        name=container_name(project, green.service, green.color),
-        image=green.pinned,
+        name=container_name(project, candidate.service, candidate.color),
+        image=candidate.pinned,
         labels=labels,
         env={**spec.env, **secrets},
         publish=publish,
@@ -107,19 +107,25 @@ def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: M
     )
 
 
-def make(deps: DeployDeps, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
-    """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
+def create(deps: DeployDeps, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
+    """Create the container without starting it; its id. Raises Conflict when its name is taken, EngineError."""
     engine = deps.engine
     ready_network(deps)
-    wanted = container_spec(deps.project, green, spec, secrets)
-    image = engine.image(green.image_id)
+    wanted = container_spec(deps.project, candidate, spec, secrets)
+    image = engine.image(candidate.image_id)
     if image is not None and brings_init(image, wanted):
         wanted = replace(wanted, init=False)
-    container = deps.own.create(wanted, "app", service=green.service, deploy=green.deploy)
+    container = deps.own.create(wanted, "app", service=candidate.service, deploy=candidate.deploy)
     for network in spec.networks:
         engine.connect(network, container.id, ())
-    engine.start(container.id)
     return container.id
+
+
+def make(deps: DeployDeps, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
+    """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
+    container = create(deps, candidate, spec, secrets)
+    deps.engine.start(container)
+    return container
 
 
 def answer_to_name(engine: Engine, container: str, spec: ServiceSpec) -> None:
@@ -149,6 +155,6 @@ def discard(engine: Engine, own: OwnContainers, container: str, *, stop: float) 
 
 
 def discard_retired(engine: Engine, own: OwnContainers, container: str, *, stop: float) -> None:
-    """The second half of `discard`, for a deploy that retires blue while it drains."""
+    """The second half of `discard`, for a deploy that retires the active container while it drains."""
     engine.stop(container, stop)
     own.remove(container)

@@ -16,7 +16,7 @@ from monitor.domain.names import container_name
 from monitor.errors import EngineError, UsageError
 from monitor.services.deploy.candidate import Candidate, answer_to_name, discard, let_restart, make
 from monitor.services.deploy.deps import DeployDeps
-from monitor.services.deploy.gate import log_tail
+from monitor.services.deploy.evidence import log_tail
 from monitor.services.deploy.images import fetch
 from monitor.services.deploy.networks import introduce
 from monitor.services.deploy.own import of_deploy
@@ -75,7 +75,7 @@ def recreate(deps: DeployDeps, service: str) -> Release:
     state = deps.engine.inspect(container)
     if state is None or not state.running:
         reason = f"the new container {lost_container(state, 0).removeprefix('its container ')}"
-        tail = "\n".join(f"  | {line}" for line in log_tail(deps, container, secrets))
+        tail = "\n".join(f"  | {line}" for line in log_tail(deps.engine, container, secrets.values()))
         deps.own.remove(container)
         deps.store.finish(record.id, "failed", at=deps.clock.now(), reason=reason)
         raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
