@@ -171,7 +171,8 @@ def by_gate(policy: HealthPolicy, address: str, port: int) -> str:
 
 def by_bake(policy: HealthPolicy, address: str, port: int) -> str:
     ref, deps = deploy_deps(address)
-    looks = judge.Judge(deps, cast("Any", None), policy, cast("Any", None), ref, "green", port, None)
+    candidate: Any = SimpleNamespace(color="green", port=port)
+    looks = judge.Judge(deps, cast("Any", None), policy, cast("Any", None), ref, candidate, None)
     return "unhealthy" if looks._unhealthy() else ""
 
 
