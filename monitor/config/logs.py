@@ -49,6 +49,11 @@ class ServiceLogs(Model):
     count: dict[EventName, ConditionText] = {}
     """Lines of the service's own output to count by a name, requests or not: `{errors: {level: error}}`. Conditions are
     written as for `only`; `format` says how its lines are read, whatever the `source` of its requests."""
+    routes: tuple[str, ...] = ()
+    """Patterns of paths to tell apart by a `route` label: `/users/:id`, `/static/*`; at most 100. The first that fits
+    counts, everything else is `other`."""
+    methods: bool = False
+    """Tell routes apart by a `method` label as well."""
     buckets: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Upper bounds of the histogram in seconds, rising; empty takes the default ones and the SLO's threshold."""
 
@@ -69,6 +74,8 @@ class ServiceLogs(Model):
             for name in (*own, "status", "duration", "unit", "path", "only"):
                 if name in self.model_fields_set:
                     raise ValueError(f"{name} describes a service's own log: add `source: app`")
+        if self.methods and not self.routes:
+            raise ValueError("methods tell routes apart: give routes")
         if (self.format == "regex") != (self.regex is not None):
             raise ValueError("format: regex and a regex go together")
         problem = rule_problem(self._rule(), self._groups()) or self._events_problem()
@@ -126,6 +133,8 @@ class ServiceLogs(Model):
             ignore=tuple(item.partition("?")[0] for item in ignore),
             regex=self.regex or "",
             buckets=buckets,
+            routes=self.routes,
+            method=(format_of(format_).method or "method") if self.routes and self.methods else None,
             only=format_of(format_).only if self.only is None else condition(self.only),
         )
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.domain import names
-from monitor.domain.logs.logql import Selector, coded, line_filters, quote, re2_literal, timed
+from monitor.domain.logs.gotemplate import quote
+from monitor.domain.logs.logql import Selector, coded, line_filters, re2_literal, timed
 from monitor.domain.logs.match import fields_of, like_pattern
 from monitor.domain.logs.rules import PER_SECOND, LogRule
 from monitor.render.site import Site

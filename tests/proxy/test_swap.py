@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 
 import pytest
@@ -140,3 +141,15 @@ def test_counters_count_answers_and_failures(world: ProxyWorld, servers: list[Up
     blue = world.driver.counters("core")["blue"]
     assert (blue.requests, blue.errors, blue.connect_errors) == (5, 3, 0)
     assert world.driver.counters("core")["green"].requests == 0
+
+
+def test_each_broken_answer_is_counted_once(world: ProxyWorld, servers: list[Upstream]) -> None:
+    """HAProxy's own counter says one or two, by its version and by how the answer broke."""
+    world.driver.boot([route(blue=Slot(servers[0].port, "v1", "ready"))])
+    with pytest.raises(http.client.IncompleteRead):
+        world.get("/cut")
+    blue = world.driver.counters("core")["blue"]
+    assert (blue.requests, blue.errors) == (1, 1)
+    assert world.get("/close")[0] == 502  # a GET is sent twice, and is one request
+    blue = world.driver.counters("core")["blue"]
+    assert (blue.requests, blue.errors) == (2, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -362,3 +363,14 @@ def lines_for(rule: LogRule) -> st.SearchStrategy[bytes]:
 
 
 RULES |= {name: rule_of(format_) for name, format_ in REAL.items() if name not in RULES}
+ROUTES = ("/items/:id", "/live", "/h*", "/{first}/x", "/")
+ROUTED = {
+    name: replace(RULES[name], routes=ROUTES, method=method)
+    for name, method in (
+        ("json", "method"),
+        ("logfmt", None),
+        ("nginx", "method"),
+        ("caddy", "request.method"),
+        ("apache-own2", "method"),
+    )
+}

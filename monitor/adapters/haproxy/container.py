@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import uuid
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from monitor.adapters.haproxy.runner import arguments, check_arguments, takeover_arguments, words
+from monitor.adapters.haproxy.runner import RUN, arguments, check_arguments, takeover_arguments, words
 from monitor.domain.containers import Container, ContainerSpec
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT, LABEL_SERVICE, proxy_container_name
 from monitor.domain.own import Role
@@ -97,7 +99,8 @@ class ContainerRunner:
         found = self._proxy()
         return found is not None and self._outdated(found)
 
-    def replace(self) -> None:
+    def replace(self) -> str:
+        run = uuid.uuid4().hex
         self._pull()
         self._clear(self._previous, "proxy-previous")
         before = self._proxy()
@@ -107,7 +110,9 @@ class ContainerRunner:
         try:
             self._clear(self._name, "proxy")
             # Until this one is on record too, the one before stays the proxy; the newest is.
-            made = self._own.create(self._spec(self._name, takeover_arguments(_BINARY, self._folder)), "proxy")
+            made = self._own.create(
+                replace(self._spec(self._name, takeover_arguments(_BINARY, self._folder)), env={RUN: run}), "proxy"
+            )
             try:
                 self._engine.start(made.id)
             except BgmonError:
@@ -117,6 +122,7 @@ class ContainerRunner:
             self._engine.rename(before.id, self._name)
             raise
         self._own.change_role(before.id, "proxy-previous")
+        return run
 
     def retire(self) -> None:
         for made in self._own.made("proxy-previous"):

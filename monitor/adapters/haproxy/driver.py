@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from monitor.adapters.haproxy.files import ProxyFiles
-from monitor.adapters.haproxy.runner import Runner
+from monitor.adapters.haproxy.runner import RUN, Runner
 from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, failures, pairs, table, workers
 from monitor.domain.names import COLORS, Color, other
 from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotState, SlotStatus
@@ -269,8 +269,8 @@ class HAProxy:
             raise ProxyError(f"HAProxy did not reload and goes on as before: {said}", hint=_hint(said))
 
     def _replace(self, structure: str) -> None:
-        self._runner.replace()
-        self._await(lambda: self._runs(structure), "start")
+        run = self._runner.replace()
+        self._await(lambda: run in self._admin.ask(f"show env {RUN}") and self._runs(structure), "start")
         self._runner.retire()
 
     def _await(self, done: Callable[[], bool], what: str, *, give_up: bool = False) -> None:
@@ -306,11 +306,22 @@ def _state(row: Mapping[str, str]) -> SlotState:
 
 
 def _counters(row: Mapping[str, str]) -> SlotCounters:
-    """Every request that ended, however: by an answer, a broken one, or none."""
-    number = {name: int(row.get(name) or 0) for name in (*row, "econ", "eresp", "hrsp_5xx") if _counts(name)}
+    """Every request that ended here, however: by an answer, a broken one, or none.
+
+    `eresp` alone cannot be used: HAProxy counts one broken answer once or twice, by its version and by how it broke,
+    and one that was tried again elsewhere too. What was given to the server (`stot`), and neither went on to another
+    one (`wredis`), is under way (`scur`), was answered nor was given up by the client, is a failure, where `eresp` says
+    that there was any. An answer that broke off behind its headers is counted in `srv_abrt`.
+    """
+    number = {name: int(value or 0) for name, value in row.items() if _counts(name)}
     answers = sum(value for name, value in number.items() if name.startswith("hrsp_"))
-    failed = number["econ"] + number["eresp"]
-    return SlotCounters(requests=answers + failed, errors=number["hrsp_5xx"] + failed, connect_errors=number["econ"])
+    known = ("wredis", "scur", "cli_abrt")
+    unanswered = number.get("stot", 0) - answers - sum(number.get(name, 0) for name in known)
+    refused, cut = number.get("econ", 0), number.get("srv_abrt", 0)
+    failed = min(number.get("eresp", 0), max(0, unanswered)) + refused
+    return SlotCounters(
+        requests=answers + failed, errors=number.get("hrsp_5xx", 0) + cut + failed, connect_errors=refused
+    )
 
 
 def _each(service: str, color: Color, change: str) -> list[str]:
@@ -333,7 +344,7 @@ def _parked(service: str, state: str) -> list[str]:
 
 
 def _counts(name: str) -> bool:
-    return name.startswith("hrsp_") or name in {"econ", "eresp"}
+    return name.startswith("hrsp_") or name in {"econ", "eresp", "stot", "wredis", "scur", "cli_abrt", "srv_abrt"}
 
 
 def _is_service(name: str) -> bool:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import msgspec
 
 from monitor.adapters.loki.client import LokiClient, QueryAnswer, TooManySeries
-from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.counts import Counts, RouteCounts
 from monitor.domain.logs.events import SEPARATOR, EventRule, events_query
 from monitor.domain.logs.logql import HEALTH, UNPARSED, Queries, Selector, queries
+from monitor.domain.logs.routes import OTHER, route_key
 from monitor.domain.logs.rules import LogRule
 from monitor.domain.logs.values import scale
 from monitor.domain.logs.windows import Group, due, groups, halves
@@ -136,6 +137,12 @@ class LokiSource:
             try:
                 part = self._ask_group(group, length, ask, warnings)
             except TooManySeries:
+                if len(group.services) == 1 and group.rule.routes:
+                    warnings.append(
+                        f"{group.services[0]} has more routes than logs.limits.series allows: all of them are `other`"
+                    )
+                    waiting.append(replace(group, rule=replace(group.rule, routes=(), method=None)))
+                    continue
                 if len(group.services) == 1:
                     raise
                 self._series = max(20, self._series // 2)
@@ -192,12 +199,17 @@ class LokiSource:
                     counts = found.setdefault((service, round(at * 1000)), Counts())
                     if what == "counts":
                         _count(counts, series.labels.get("code", UNPARSED), round(value))
-                    elif what == "histogram":
-                        le = series.labels.get("le", "")
-                        if le:
-                            counts.buckets[le] = counts.buckets.get(le, 0) + round(value)
-                    else:
-                        counts.nanos += round(value * unit_nanos)
+                    into: list[Counts | RouteCounts] = [] if what == "counts" else [counts]
+                    if self._rules[service].routes:
+                        into += _route(counts, what, series.labels)
+                    for each in into:
+                        if what == "durations":
+                            each.nanos += round(value * unit_nanos)
+                        else:
+                            kind = each.codes if what == "counts" else each.buckets
+                            label = series.labels.get("code" if what == "counts" else "le", "")
+                            if label:
+                                kind[label] = kind.get(label, 0) + round(value)
         return found
 
     def _queries(self, group: Group, length: int) -> Queries:
@@ -224,6 +236,15 @@ class LokiSource:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _route(counts: Counts, what: str, labels: Mapping[str, str]) -> list[Counts | RouteCounts]:
+    """Where a series counts by its route; nowhere when it is no request."""
+    code = labels.get("code", "")
+    if what == "counts" and (not code or code in {HEALTH, UNPARSED}):
+        return []
+    key = route_key(labels.get("route", OTHER), labels.get("method", ""))
+    return [counts.routes.setdefault(key, RouteCounts())]
 
 
 def _count(counts: Counts, code: str, lines: int) -> None:

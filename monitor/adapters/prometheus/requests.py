@@ -10,8 +10,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from monitor.adapters.counting import CountingCollector
-from monitor.domain.logs.counts import NANOS, Counts
+from monitor.domain.logs.counts import NANOS, Counts, RouteCounts, cumulative
 from monitor.domain.logs.requests import DEFAULT_BUCKETS
+from monitor.domain.logs.routes import OTHER, split_key
 from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import (
     METRIC_DURATION,
@@ -119,6 +120,11 @@ def request_metrics(
         METRIC_LOG_UNPARSED, "Log lines in which no request could be found.", labels=["service"]
     )
     for service, count in counts.items():
+        if service in rules and rules[service].routes:
+            _add_routes(requests, durations, service, count, rules[service].buckets)
+            lines.add_metric([service], count.lines)
+            unparsed.add_metric([service], count.unparsed)
+            continue
         for code, number in sorted({**dict.fromkeys(codes, 0), **count.codes}.items()):
             requests.add_metric([service, code], number)
         bounds = rules[service].buckets if service in rules else DEFAULT_BUCKETS
@@ -126,6 +132,21 @@ def request_metrics(
         lines.add_metric([service], count.lines)
         unparsed.add_metric([service], count.unparsed)
     yield from (requests, durations, lines, unparsed)
+
+
+def _add_routes(requests: Metric, durations: Metric, service: str, count: Counts, bounds: Sequence[float]) -> None:
+    """The requests of a service by its routes; `other` from the start."""
+    for key, routed in {OTHER: RouteCounts(), **count.routes}.items():
+        route, method = split_key(key)
+        labels = {"service": service, "route": route, **({"method": method} if method else {})}
+        codes = {**dict.fromkeys(USUAL_CODES if key == OTHER else (), 0), **routed.codes}
+        for code, number in sorted(codes.items()):
+            requests.add_sample(METRIC_REQUESTS, {**labels, "code": code}, number)
+        buckets = cumulative(routed.buckets, bounds)
+        for le, number in buckets.items():
+            durations.add_sample(f"{METRIC_DURATION}_bucket", {**labels, "le": le}, number)
+        durations.add_sample(f"{METRIC_DURATION}_count", labels, buckets["+Inf"])
+        durations.add_sample(f"{METRIC_DURATION}_sum", labels, routed.nanos / NANOS)
 
 
 def event_metrics(counts: Mapping[str, Counts], events: Mapping[str, Sequence[str]]) -> Metric:

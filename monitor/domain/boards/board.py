@@ -11,7 +11,9 @@ from typing import Final, Literal
 
 PanelType = Literal["timeseries", "stat", "gauge", "heatmap", "bar", "table", "logs", "state-timeline", "text"]
 Source = Literal["prometheus", "loki"]
-Need = Literal["requests", "objective", "availability", "latency", "probe", "memory-limit", "cpu-limit", "events"]
+Need = Literal[
+    "requests", "objective", "availability", "latency", "probe", "memory-limit", "cpu-limit", "events", "routes"
+]
 Tone = Literal["green", "yellow", "orange", "red", "blue", "purple", "text", "transparent"]
 
 COLUMNS: Final = 24  # of Grafana's grid

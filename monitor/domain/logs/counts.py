@@ -14,6 +14,27 @@ NANOS: Final = 1_000_000_000
 
 
 @dataclass(slots=True)
+class RouteCounts:
+    """Requests of one route, as `Counts` has them."""
+
+    codes: dict[str, int] = field(default_factory=dict)
+    buckets: dict[str, int] = field(default_factory=dict)
+    nanos: int = 0
+
+    def add(self, other: RouteCounts | Counts) -> None:
+        _merge(self.codes, other.codes)
+        _merge(self.buckets, other.buckets)
+        self.nanos += other.nanos
+
+    def beyond(self, earlier: RouteCounts) -> RouteCounts:
+        return RouteCounts(
+            _growth(self.codes, earlier.codes),
+            _growth(self.buckets, earlier.buckets),
+            max(0, self.nanos - earlier.nanos),
+        )
+
+
+@dataclass(slots=True)
 class Counts:
     """Sums that only grow.
 
@@ -22,6 +43,7 @@ class Counts:
     sums are exact in any order. `lines` are all lines, `ignored` those that are left out, such as health checks,
     `unparsed` those that say nothing of a request: `lines` = requests + `ignored` + `unparsed`.
     `events` counts lines of the service's own output by the names of `logs.count`, whatever else they are.
+    `routes` has the requests once more, by `routes.route_key`, where routes are told apart.
     """
 
     codes: dict[str, int] = field(default_factory=dict)
@@ -31,6 +53,7 @@ class Counts:
     unparsed: int = 0
     ignored: int = 0
     events: dict[str, int] = field(default_factory=dict)
+    routes: dict[str, RouteCounts] = field(default_factory=dict)
 
     def add(self, other: Counts) -> None:
         _merge(self.codes, other.codes)
@@ -40,6 +63,8 @@ class Counts:
         self.unparsed += other.unparsed
         self.ignored += other.ignored
         _merge(self.events, other.events)
+        for key, more in other.routes.items():
+            self.routes.setdefault(key, RouteCounts()).add(more)
 
     def beyond(self, earlier: Counts) -> Counts:
         """What this look at a window saw that an earlier look did not; nothing that shrank counts as negative."""
@@ -51,6 +76,7 @@ class Counts:
             unparsed=max(0, self.unparsed - earlier.unparsed),
             ignored=max(0, self.ignored - earlier.ignored),
             events=_growth(self.events, earlier.events),
+            routes={key: now.beyond(earlier.routes.get(key, RouteCounts())) for key, now in self.routes.items()},
         )
 
     @property
@@ -70,16 +96,21 @@ class Counts:
 
     def cumulative(self, bounds: Iterable[float]) -> dict[str, int]:
         """Durations up to each bound. Exact where the durations were counted by at least these bounds."""
-        wanted = sorted(bounds)
-        totals = [0] * (len(wanted) + 1)
-        for le, count in self.buckets.items():
-            totals[bisect_left(wanted, float(le))] += count
-        result: dict[str, int] = {}
-        running = 0
-        for bound, count in zip([*wanted, float("inf")], totals, strict=True):
-            running += count
-            result[le_text(bound)] = running
-        return result
+        return cumulative(self.buckets, bounds)
+
+
+def cumulative(buckets: Mapping[str, int], bounds: Iterable[float]) -> dict[str, int]:
+    """Counts up to each bound and +Inf, of counts by the smallest bound."""
+    wanted = sorted(bounds)
+    totals = [0] * (len(wanted) + 1)
+    for le, count in buckets.items():
+        totals[bisect_left(wanted, float(le))] += count
+    result: dict[str, int] = {}
+    running = 0
+    for bound, count in zip([*wanted, float("inf")], totals, strict=True):
+        running += count
+        result[le_text(bound)] = running
+    return result
 
 
 def le_text(bound: float) -> str:

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Final
 
 from monitor.domain.logs.counts import Counts
-from monitor.domain.logs.gotemplate import act, go_quote, when
+from monitor.domain.logs.gotemplate import act, go_quote, quote, when
 from monitor.domain.logs.lines import clean
-from monitor.domain.logs.logql import Selector, drop_errors, line_patterns, plain_lines, quote, range_text
+from monitor.domain.logs.logql import Selector, drop_errors, line_patterns, plain_lines, range_text
 from monitor.domain.logs.logqlfields import wanted
 from monitor.domain.logs.match import Condition, fields_of, holds
 from monitor.domain.logs.parse import fields_reader, line_test

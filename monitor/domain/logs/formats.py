@@ -57,7 +57,7 @@ _INGRESS: Final = rf"{_HEAD} {QUOTED} {QUOTED} (?:[0-9]+|-) (?P<duration>{PLAIN_
 # Timers of `option httplog`: request, queue, connect, response, all of it; -1 where it never came to that.
 _HAPROXY: Final = (
     r'^[^"]*\[[^\]"]*\] \S+ \S+ (?:-?[0-9]+/){4}\+?(?P<duration>-?[0-9]+) (?P<status>-?[0-9]{1,3}) \+?[0-9]+ '
-    rf'\S+ \S+ \S{{4}} \S+ [0-9]+/[0-9]+ (?:\{{[^"]*\}} )*"{request()}(?:"|$)'
+    rf'\S+ \S+ [A-Za-z-]{{4}} \S+ [0-9]+/[0-9]+ (?:\{{[^"]*\}} )*"{request()}(?:"|$)'
 )
 # Envoy's own layout, and Istio's, which has three fields more behind the flags.
 _ENVOY: Final = (

@@ -28,6 +28,20 @@ def go_quote(text: str) -> str:
     return '"' + "".join(done) + '"'
 
 
+def quote(text: str) -> str:
+    """A LogQL string: raw between backquotes where that says the same, else as Go quotes.
+
+    >>> quote("core"), quote('say "hi"'), quote("a`b")
+    ('"core"', '`say "hi"`', '"a`b"')
+    """
+    plain = text.isascii() and text.isprintable()
+    if plain and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    if plain and "`" not in text:
+        return f"`{text}`"
+    return go_quote(text)
+
+
 def act(text: str) -> str:
     return f"{{{{ {text} }}}}"
 

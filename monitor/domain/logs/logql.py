@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.domain.logs.counts import le_text
-from monitor.domain.logs.gotemplate import act, go_quote, when, when_else
-from monitor.domain.logs.logqlfields import fields, number, wanted
+from monitor.domain.logs.gotemplate import act, go_quote, quote, when, when_else
+from monitor.domain.logs.logqlfields import fields, number, route_labels, wanted
 from monitor.domain.logs.match import Condition, fields_of
 from monitor.domain.logs.rules import JsonShape, LogRule, TextShape, bound_in_unit
 
@@ -77,15 +77,17 @@ def queries(rule: LogRule, selector: Selector, range_ms: int, bounds: Iterable[f
     streams = selector.text()
     window = f"[{range_text(range_ms)}]"
     shape = rule.shape
-    counts = f"sum by (service, code) (count_over_time({streams}{coded(rule)} {window}))"
+    routed = route_labels(rule) if rule.routes else ""
+    by = (", route, method" if rule.method else ", route") if rule.routes else ""
+    counts = f"sum by (service, code{by}) (count_over_time({streams}{coded(rule)}{routed} {window}))"
     if not shape.duration:
         return Queries(counts, "", "")
     le = quote(_le(rule, sorted(rule.buckets if bounds is None else bounds)))
     histogram = (
-        f"sum by (service, le) (count_over_time({streams}{_head(rule)} | label_format le={le}"
-        f' | drop __error__, __error_details__ | le!="" {window}))'
+        f"sum by (service, le{by}) (count_over_time({streams}{_head(rule)} | label_format le={le}"
+        f'{drop_errors()} | le!=""{routed} {window}))'
     )
-    durations = f"sum by (service) (sum_over_time({streams}{timed(rule)} {window}))"
+    durations = f"sum by (service{by}) (sum_over_time({streams}{timed(rule, routed)} {window}))"
     return Queries(counts, histogram, durations)
 
 
@@ -95,10 +97,10 @@ def coded(rule: LogRule) -> str:
     return f'{stage} | code!="{OTHER}"' if fields_of(rule.only) else stage
 
 
-def timed(rule: LogRule) -> str:
-    """The pipeline that unwraps durations: in the unit of the log, of Go durations in seconds."""
+def timed(rule: LogRule, routed: str = "") -> str:
+    """The pipeline that unwraps durations, in the log's unit, of Go ones in seconds; behind the stages `routed`."""
     stage = f"{_head(rule)} | label_format took={quote(_took(rule))}{drop_errors()}"
-    return f'{stage} | took!="" | unwrap took | __error__=""'
+    return f'{stage} | took!=""{routed} | unwrap took | __error__=""'
 
 
 def _head(rule: LogRule) -> str:
@@ -129,20 +131,6 @@ def range_text(milliseconds: int) -> str:
     ('60s', '1500ms')
     """
     return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"
-
-
-def quote(text: str) -> str:
-    """A LogQL string: raw between backquotes where that says the same, else as Go quotes.
-
-    >>> quote("core"), quote('say "hi"'), quote("a`b")
-    ('"core"', '`say "hi"`', '"a`b"')
-    """
-    plain = text.isascii() and text.isprintable()
-    if plain and '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    if plain and "`" not in text:
-        return f"`{text}`"
-    return go_quote(text)
 
 
 def re2_literal(text: str) -> str:

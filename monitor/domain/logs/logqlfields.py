@@ -6,9 +6,10 @@ import re
 from typing import Final
 
 from monitor.domain.logs import gotemplate as go
-from monitor.domain.logs.gotemplate import act, go_quote, kind_is, matches, when
+from monitor.domain.logs.gotemplate import act, go_quote, kind_is, matches, quote, when, when_else
 from monitor.domain.logs.match import ANY, Match, fields_of
 from monitor.domain.logs.patterns import CLOCK, DECIMAL_COMMA, GO_DURATION, NUMBER, STATUS, TIMES
+from monitor.domain.logs.routes import METHODS, OTHER, routes_pattern
 from monitor.domain.logs.rules import MAX_SECONDS, PER_SECOND, JsonShape, LogRule, TextShape
 
 _NUMBER: Final = re.compile(rf"(?:{NUMBER})\Z", re.ASCII)
@@ -129,6 +130,39 @@ def _own_unit(rule: LogRule) -> str:
     seconds = "duration_seconds $g" if per == 1 else f"mulf (duration_seconds $g) {float(per):.1f}"
     text += when(matches(_OWN_UNIT, "$g"), act(f"$n = {seconds}"))
     return text + (when('eq $d "0"', act("$n = 0.0")) if rule.unit == "duration" else "")
+
+
+def route_labels(rule: LogRule) -> str:
+    """The stages that give a request its `route` and, where asked, its `method`. They take the line away."""
+    shape = rule.shape
+    text = _bare_path(shape) + act(f'regexReplaceAll {go_quote("(?s)[?].*")} $p ""')
+    stages = f" | label_format asked={quote(text)}"
+    if rule.method:
+        stages += f" | label_format method={quote(_method(shape))}"
+    steps = "".join(f"{{{{ {'else if' if number else 'if'} .r{number} }}}}{route}" for number, route in _told(rule))
+    chain = steps + act("else") + OTHER + act("end")
+    stages += f' | line_format "{{{{ .asked }}}}" | regexp {quote(routes_pattern(rule.routes))}'
+    return f"{stages} | label_format route={quote(chain)}"
+
+
+def _told(rule: LogRule) -> list[tuple[int, str]]:
+    return [(number, act(go_quote(route))) for number, route in enumerate(rule.routes)]
+
+
+def _bare_path(shape: JsonShape | TextShape) -> str:
+    if isinstance(shape, JsonShape):
+        found = go.get("f", shape.path) + act('$p := ""') + when(kind_is("$f", go.STRING), act("$p = $f"))
+        return act("$j := fromJson __line__") + found
+    return act(f"$p := {_first(shape.path)}")
+
+
+def _method(shape: JsonShape | TextShape) -> str:
+    known = matches("|".join(METHODS), "$m")
+    told = when_else(known, act("$m"), OTHER)
+    if isinstance(shape, JsonShape):
+        text = act("$j := fromJson __line__") + go.get("m", shape.method)
+        return text + when_else(kind_is("$m", go.STRING), told, OTHER)
+    return act(f"$m := {_first(shape.method)}") + told
 
 
 def _ignored(rule: LogRule, path: str) -> str:

@@ -186,12 +186,17 @@ def _both(parts: list[_Part], index: int) -> tuple[str, str]:
     return _quoted(part.role) if quoted else _bare(part.role, behind, _next_literal(parts, index))
 
 
+_TYPED: Final[dict[Role, tuple[str, str]]] = {
+    "time": (r"\[[^\]]*\]", r"\[[^\]]*+\]"),
+    "status": ("(?P<status>[0-9]{3}|-)", "(?P<status>[1-5][0-9][0-9])"),
+    "method": ("(?P<method>[A-Z]+|-)", "(?:[A-Z]++|-)"),
+}
+
+
 def _typed(role: Role, *, quoted: bool) -> tuple[str, str] | None:
     """The patterns of what has a form of its own."""
-    if role == "time":
-        return r"\[[^\]]*\]", r"\[[^\]]*+\]"
-    if role == "status":
-        return "(?P<status>[0-9]{3}|-)", "(?P<status>[1-5][0-9][0-9])"
+    if role in _TYPED:
+        return _TYPED[role]
     if role in {"duration", "times"}:
         return _duration(role, quoted=quoted)
     return _request(quoted=quoted) if role == "request" else None

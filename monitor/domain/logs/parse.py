@@ -13,9 +13,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.counts import Counts, RouteCounts
 from monitor.domain.logs.lines import clean
 from monitor.domain.logs.match import Condition, fields_of, holds
+from monitor.domain.logs.routes import method_of, route_key, route_of
 from monitor.domain.logs.rules import JsonShape, LogRule, TextShape
 from monitor.domain.logs.values import duration_of, load_json, plain_path, scale, status_of
 
@@ -34,6 +35,7 @@ class Reading:
     le: str = ""
     note: str = ""
     service: str = ""
+    route: str = ""
 
 
 class LineParser:
@@ -47,9 +49,12 @@ class LineParser:
         self.rule = rule
         self.scale = scale(rule.unit, rule.buckets)
         shape = rule.shape
-        self._unquote = rule.reader == "logfmt"
+        self._clean: Callable[[bytes], bytes] = partial(clean, unquote=rule.reader == "logfmt")
+        if rule.format == "access":  # our own log: its lines are as they should be, and Loki is to do nothing to them
+            self._clean = bytes
         self._left = {*rule.left, *(int(status) for status in rule.left if status.lstrip("-").isdigit())}
         self._asked = fields_of(rule.only)
+        self._route = route_of(rule.routes)
         self._foreign = line_test(rule.only)
         self._block: Callable[[Sequence[bytes], Counts], None]
         self._fields = fields_reader(shape)
@@ -62,7 +67,7 @@ class LineParser:
 
     def read(self, line: bytes) -> Reading:
         """One line, told in full."""
-        line = clean(line, unquote=self._unquote)
+        line = self._clean(line)
         fields = self._fields(line) or {}
         foreign = self._foreign(line) or self._other_fields(fields)
         if foreign:
@@ -77,10 +82,15 @@ class LineParser:
         if path in self.rule.ignore:
             return Reading("health", status, path, service=service)
         number, note = duration_of(fields.get("duration"), self.rule.unit, self.scale.most)
+        route = self.route(path, fields.get("method")) if self.rule.routes else ""
         if number is None:
-            return Reading("request", status, path, note=note, service=service)
+            return Reading("request", status, path, note=note, service=service, route=route)
         le = self.scale.label(number)
-        return Reading("request", status, path, number * self.scale.nanos / 1e9, le, service=service)
+        return Reading("request", status, path, number * self.scale.nanos / 1e9, le, service=service, route=route)
+
+    def route(self, path: str, method: object) -> str:
+        """What a request with this path counts by, the path without its query."""
+        return route_key(self._route(path), method_of(method) if self.rule.method else "")
 
     def _left_out(self, line: bytes, fields: Mapping[str, object]) -> str:
         """Why a line without a status is no unparsed one; empty when it is."""
@@ -103,8 +113,8 @@ class LineParser:
 
     def fields(self, line: bytes) -> Mapping[str, object] | None:
         """The raw values of status, duration, path and service; None when the line has not the rule's form."""
-        found = self._fields(clean(line, unquote=self._unquote))
-        return found and {name: value for name, value in found.items() if not name.startswith("only")}
+        found = self._fields(self._clean(line))
+        return found and {name: value for name, value in found.items() if not name.startswith(("only", "method"))}
 
     def count(self, lines: Sequence[bytes], into: Counts) -> None:
         """Many lines at once: the same as `read` one by one, several times as fast."""
@@ -112,7 +122,7 @@ class LineParser:
             self._block(lines, into)
 
     def count_one(self, line: bytes, into: Counts) -> None:
-        line = clean(line, unquote=self._unquote)
+        line = self._clean(line)
         if self._foreign(line):
             return
         fields = self._fields(line) or {}
@@ -127,12 +137,18 @@ class LineParser:
         elif plain_path(fields.get("path")) in self.rule.ignore:
             into.ignored += 1
         else:
-            into.codes[status] = into.codes.get(status, 0) + 1
-            number, _ = duration_of(fields.get("duration"), self.rule.unit, self.scale.most)
-            if number is not None:
-                self.observe([number], into)
+            self._request(status, fields, into)
+            if self.rule.routes:
+                key = self.route(plain_path(fields.get("path")), fields.get("method"))
+                self._request(status, fields, into.routes.setdefault(key, RouteCounts()))
 
-    def observe(self, durations: list[float], into: Counts) -> None:
+    def _request(self, status: str, fields: Mapping[str, object], into: Counts | RouteCounts) -> None:
+        into.codes[status] = into.codes.get(status, 0) + 1
+        number, _ = duration_of(fields.get("duration"), self.rule.unit, self.scale.most)
+        if number is not None:
+            self.observe([number], into)
+
+    def observe(self, durations: list[float], into: Counts | RouteCounts) -> None:
         """Put durations, in the rule's unit, into the histogram. Sorts the list."""
         durations.sort()
         low = bisect_left(durations, 0.0)
@@ -154,7 +170,9 @@ class AccessParser:
 
     def __init__(self, rules: Mapping[str, LogRule]) -> None:
         self._parsers = {name: LineParser(rule) for name, rule in rules.items()}
-        self._decoder = msgspec.json.Decoder(_row(JsonShape(("status",), ("duration_us",), ("path",)), service=True))
+        method = ("method",) if any(rule.method for rule in rules.values()) else ()
+        shape = JsonShape(("status",), ("duration_us",), ("path",), method=method)
+        self._decoder = msgspec.json.Decoder(_row(shape, service=True))
 
     def count(self, lines: Sequence[bytes], into: dict[str, Counts]) -> None:
         rows, odd = decode_lines(self._decoder, lines)
@@ -164,7 +182,8 @@ class AccessParser:
         for service, own in by_service.items():
             parser = self._parsers.get(service)
             if parser is not None:
-                count_rows(parser, own, into.setdefault(service, Counts()), paths=True)
+                counting = count_routes if parser.rule.routes else count_rows
+                counting(parser, own, into.setdefault(service, Counts()), paths=True)
         for line in odd:
             self._one(line, into)
 
@@ -189,9 +208,23 @@ class _JsonBlocks:
         odd = lines
         if self._decoder is not None:
             rows, odd = decode_lines(self._decoder, lines)
-            count_rows(self._parser, rows, into, paths=bool(self._needles))
+            counting = count_routes if self._parser.rule.routes else count_rows
+            counting(self._parser, rows, into, paths=bool(self._needles))
         for line in odd:
             self._parser.count_one(line, into)
+
+
+def count_routes(parser: LineParser, rows: list[Any], into: Counts, *, paths: bool) -> None:
+    """As `count_rows`, and by routes."""
+    by_route: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_route[parser.route(plain_path(row.path), row.method)].append(row)
+    for key, own in by_route.items():
+        counts = Counts()
+        count_rows(parser, own, counts, paths=paths)
+        into.add(counts)
+        if counts.codes:
+            into.routes.setdefault(key, RouteCounts()).add(counts)
 
 
 def count_rows(parser: LineParser, rows: list[Any], into: Counts, *, paths: bool) -> None:
@@ -294,6 +327,8 @@ def _row(shape: JsonShape, *, service: bool = False) -> Any:
         wanted.append(("duration", shape.duration, float, -1.0))  # a negative duration is as good as none
     if shape.path:
         wanted.append(("path", shape.path, str, ""))
+    if shape.method:
+        wanted.append(("method", shape.method, str, ""))
     if service:
         wanted.append(("service", ("service",), str, ""))
     if any(len(names) != 1 for _, names, _, _ in wanted) or len({names for _, names, _, _ in wanted}) < len(wanted):
@@ -303,6 +338,8 @@ def _row(shape: JsonShape, *, service: bool = False) -> Any:
         namespace["duration"] = -1.0
     if not shape.path:
         namespace["path"] = ""
+    if not shape.method:
+        namespace["method"] = ""
     return msgspec.defstruct(
         "Row",
         [(name, type_, default) for name, _, type_, default in wanted],
@@ -321,6 +358,7 @@ def _json_fields(shape: JsonShape) -> Callable[[bytes], Mapping[str, object] | N
             "status": _walk(data, shape.status),
             "duration": _walk(data, shape.duration),
             "path": _walk(data, shape.path),
+            "method": _walk(data, shape.method),
             "service": data.get("service"),
             **{f"only{number}": _walk(data, names) for number, names in enumerate(shape.only)},
         }

@@ -30,6 +30,7 @@ from monitor.domain.logs.match import Condition, fields_of
 from monitor.domain.logs.ownformat import own_format
 from monitor.domain.logs.patterns import PAIR, STATUS
 from monitor.domain.logs.requests import DEFAULT_BUCKETS
+from monitor.domain.logs.routes import route_problem
 from monitor.domain.names import KIND_ACCESS, KIND_APP, LOKI_LABELS
 
 MAX_SECONDS: Final = 366 * 86400  # a longer duration is a broken line, and would spoil the sum for good
@@ -57,6 +58,8 @@ class LogRule:
         regex: with format `regex`: RE2 with groups named as the three fields.
         buckets: upper bounds of the histogram in seconds, rising, without +Inf.
         only: what holds for lines that are requests.
+        routes: patterns of paths that are told apart; what has none of them is `other`.
+        method: field of the request's method, where routes are told apart by it as well.
     """
 
     format: str = "access"
@@ -68,6 +71,8 @@ class LogRule:
     regex: str = ""
     buckets: tuple[float, ...] = DEFAULT_BUCKETS
     only: Condition = ()
+    routes: tuple[str, ...] = ()
+    method: str | None = None
 
     @property
     def kind(self) -> str:
@@ -93,17 +98,24 @@ class LogRule:
                 json_path(self.duration) if self.duration else (),
                 json_path(self.path) if self.path else (),
                 tuple(map(json_path, asked)),
+                json_path(self.method) if self.method else (),
             )
         if self.reader == "logfmt":
-            return logfmt_shape(self.status, self.duration, self.path, asked)
+            return logfmt_shape(self.status, self.duration, self.path, asked, self.method)
         if self.reader == "regex":
             pattern = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", self.regex)
             return TextShape(
-                (pattern,), _one(self.status), _one(self.duration), _one(self.path), tuple(map(_one, asked))
+                (pattern,),
+                _one(self.status),
+                _one(self.duration),
+                _one(self.path),
+                tuple(map(_one, asked)),
+                _one(self.method),
             )
         pattern = FORMATS[self.format].pattern if self.format in FORMATS else own_format(self.format).pattern
         duration = _groups(pattern, "duration") if self.duration else ()
-        return TextShape((pattern,), _groups(pattern, "status"), duration, _groups(pattern, "path"))
+        method = _groups(pattern, "method") if self.method else ()
+        return TextShape((pattern,), _groups(pattern, "status"), duration, _groups(pattern, "path"), method=method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +126,7 @@ class JsonShape:
     duration: tuple[str, ...]
     path: tuple[str, ...]
     only: tuple[tuple[str, ...], ...] = ()
+    method: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +138,12 @@ class TextShape:
     duration: tuple[str, ...]
     path: tuple[str, ...]
     only: tuple[tuple[str, ...], ...] = ()
+    method: tuple[str, ...] = ()
 
 
-def logfmt_shape(status: str, duration: str | None, path: str | None, asked: tuple[str, ...] = ()) -> TextShape:
+def logfmt_shape(
+    status: str, duration: str | None, path: str | None, asked: tuple[str, ...] = (), method: str | None = None
+) -> TextShape:
     """One pattern a field, the first for the status, unless fields of a condition are asked for."""
     patterns = [_logfmt("status", status, STATUS)]
     if duration:
@@ -135,6 +151,8 @@ def logfmt_shape(status: str, duration: str | None, path: str | None, asked: tup
         patterns.append(rf"{_before(duration)}{quoted},?(?:\s|$)")
     if path:
         patterns.append(_logfmt("path", path, r'[^\s"\\]*?'))
+    if method:
+        patterns.append(_logfmt("method", method, r'[^\s"\\]*?'))
     groups = []
     for number, field in enumerate(asked):
         name = f"only{number}"
@@ -147,6 +165,7 @@ def logfmt_shape(status: str, duration: str | None, path: str | None, asked: tup
         ("duration1", "duration2") if duration else (),
         ("path",) if path else (),
         tuple(groups),
+        ("method",) if method else (),
     )
 
 
@@ -207,6 +226,10 @@ def rule_problem(rule: LogRule, groups: frozenset[str] | None) -> str:
         return "buckets must be above 0 and rise"
     if rule.buckets and rule.buckets[-1] > MAX_SECONDS:
         return f"buckets must not exceed {MAX_SECONDS} seconds"
+    if rule.routes and not rule.path:
+        return "routes need the path of a request: name its field"
+    if rule.routes and route_problem(rule.routes):
+        return f"routes: {route_problem(rule.routes)}"
     if rule.reader == "text":
         return _fields_problem(rule)
     return _group_problem(rule, groups) if rule.format == "regex" else ""
@@ -219,7 +242,7 @@ def _fields_problem(rule: LogRule) -> str:
 
 
 def _group_problem(rule: LogRule, groups: frozenset[str] | None) -> str:
-    for field in (rule.status, rule.duration, rule.path, *(part.field for part in fields_of(rule.only))):
+    for field in (rule.status, rule.duration, rule.path, rule.method, *(part.field for part in fields_of(rule.only))):
         if field and groups is not None and field not in groups:
             return f"the regex has no group (?P<{field}>...)"
         if field in LOKI_LABELS:

@@ -54,7 +54,7 @@ def group_numbers(compiled: Any) -> dict[str, int]:
 def text_fields(shape: TextShape) -> Callable[[bytes], Mapping[str, object] | None]:
     """The fields of a line; None when no pattern finds anything in it."""
     asked = {f"only{number}": groups for number, groups in enumerate(shape.only)}
-    wanted = {"status": shape.status, "duration": shape.duration, "path": shape.path, **asked}
+    wanted = {"status": shape.status, "duration": shape.duration, "path": shape.path, "method": shape.method, **asked}
     plan: list[tuple[Callable[[bytes], Any], list[tuple[str, int]]]] = []
     for pattern in shape.patterns:
         compiled = compile_re2(pattern)
@@ -85,7 +85,7 @@ class TextBlocks:
         rule = parser.rule
         self._cut: Callable[[bytes], _Cut | None] | None = None
         self._unusual: tuple[bytes, ...] = _UNUSUAL
-        if rule.only:
+        if rule.only or rule.routes:
             pass
         elif rule.format == "nginx":
             self._cut = nginx_cut
