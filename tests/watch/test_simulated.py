@@ -136,6 +136,34 @@ def test_a_health_check_that_stays_starting_is_reported_and_healed(host: Host) -
     assert host.state("core") == "quarantined"
 
 
+@pytest.mark.parametrize("late", ["event", "flag"])
+@pytest.mark.parametrize("restart", ["no", "unless-stopped"])
+def test_that_memory_was_why_may_be_told_after_the_death(host: Host, late: str, restart: str) -> None:
+    ref = start(host, restart=restart, section={"limits": {"memory": "64m"}})
+    one = host.engine.life.containers[ref]
+    host.engine.crash(ref, 137)
+    host.settle()
+    assert host.alerts.kinds("fired") == []
+    if late == "event":
+        host.engine.life.emit(one, "oom", host.clock.now())
+        host.settle()
+    elif one.state == "exited":
+        one.oom_killed = True
+    host.run(10)
+    known = late == "event" or restart == "no"  # Docker's own start takes the flag away
+    assert host.alerts.kinds("fired") == ["oom" if known else "exited"]
+
+
+def test_a_kill_beside_a_memory_limit_is_waited_for_a_second_and_no_longer(host: Host) -> None:
+    ref = start(host, restart="no", section={"limits": {"memory": "64m"}})
+    host.engine.crash(ref, 137)
+    died = host.clock.now()
+    host.settle()
+    host.run(10, until=lambda: bool(host.acts))
+    assert host.alerts.kinds("fired") == ["exited"]
+    assert host.acts[0].at - died <= 1.5
+
+
 def test_the_same_error_is_not_tried_for_ever(host: Host) -> None:
     start(host)
     host.deployer.broken["core"] = EngineError("no space left on device")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from monitor.domain.containers import Container
@@ -112,6 +113,8 @@ def _uncounted(builder: DecisionBuilder, container: Container) -> list[Death]:
         deaths = [death for death in deaths if death.at > (container.started_at or 0.0)]
     if container.state in (*_LYING, "restarting") and container.started_at is not None:
         at = container.finished_at or builder.now
+        if flagged(watch, container):  # the flag may come after the event that told of the death
+            deaths = [replace(death, oom=True) if abs(death.at - at) <= _SAME_DEATH else death for death in deaths]
         if (life != watch.life or watch.ended is None) and not any(abs(d.at - at) <= _SAME_DEATH for d in deaths):
             deaths.append(_traced(builder, container))
     elif container.state == "running" and not facts.deaths and _lost_sight(builder, container):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from monitor.domain.containers import Container
 from monitor.domain.deploy.gate import Gate, observe, pause
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
+from monitor.domain.health.oom import OOM_LATE
 from monitor.domain.health.probing import LOOPBACK, ProbeAnswer, effective_policy
 from monitor.domain.mask import mask
 from monitor.errors import GateFailed
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.evidence import gate_hint, log_tail
+
+_SIGKILLED: Final = 137
+_LOOK_AGAIN: Final = 0.1  # seconds
 
 
 def policy_for(deps: DeployDeps, spec: ServiceSpec, image_id: str) -> HealthPolicy:
@@ -40,7 +45,7 @@ def pass_gate(
     while gate.verdict == "wait":
         if deps.cancelled():
             raise GateFailed("interrupted while waiting for the candidate's health")
-        state = deps.engine.inspect(container)
+        state = _inspect(deps, spec, container)
         gate = observe(gate, state, _ask(deps, policy, state, port), deps.clock.monotonic())
         # Health pages like to name the database they cannot reach, password and all.
         gate = replace(gate, answers=tuple(mask(answer, secrets.values()) for answer in gate.answers))
@@ -51,6 +56,19 @@ def pass_gate(
             deps.clock.sleep(pause(gate, deps.clock.monotonic()))
     if gate.verdict == "fail":
         raise _failure(deps, spec, gate, container, secrets)
+
+
+def _inspect(deps: DeployDeps, spec: ServiceSpec, container: str) -> Container | None:
+    """The container; for one that was killed beside a memory limit, once the engine has had the time to say why."""
+    until = deps.clock.monotonic() + OOM_LATE
+    while True:
+        state = deps.engine.inspect(container)
+        limited = spec.limits.memory is not None and state is not None and state.state == "exited"
+        if not limited or state is None or state.oom_killed or state.exit_code != _SIGKILLED:
+            return state
+        if deps.clock.monotonic() >= until:
+            return state
+        deps.clock.sleep(_LOOK_AGAIN)
 
 
 def _ask(deps: DeployDeps, policy: HealthPolicy, state: Container | None, port: int | None) -> ProbeAnswer | None:

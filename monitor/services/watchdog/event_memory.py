@@ -8,13 +8,14 @@ from typing import Final
 
 from monitor.domain.containers import EngineEvent
 from monitor.domain.health.facts import Death
+from monitor.domain.health.oom import OOM_LATE
 from monitor.domain.health.stop_detection import OwnAct, StopIntent, covers, intent_of, is_harmless, merged
 from monitor.services.watchdog.observer import Seen
 
 _STREAM_PATIENCE: Final = 2.0
 _SPANS_KEPT: Final = 30.0
 _JUST_BEFORE: Final = 10.0
-_SAME_END: Final = 0.5  # that a process ended, and that memory was why, comes from the engine in either order
+_SAME_END: Final = OOM_LATE  # that a process ended, and that memory was why, comes from the engine in either order
 
 
 class EventMemory:
