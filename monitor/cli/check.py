@@ -22,8 +22,8 @@ def command(settings: Settings, as_json: bool) -> None:
       bgmon -c staging.yml check --json
     """
     app = settings.app()
-    app.generate_sources()
-    notes = app.generate_notes()
+    app.generation.sources()
+    notes = app.generation.notes()
     if as_json:
         document = {"file": str(app.config_file), "ok": True, "services": sorted(app.config.services)}
         emit_json({**document, "notes": noted_json(notes)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -52,12 +53,14 @@ def targets(url: str) -> tuple[Target, ...] | Unspoken:
 
 
 def _understood(url: str) -> Any:
-    from apprise import Apprise  # noqa: PLC0415 - half a second, which only this needs
-
     said = logging.getLogger("apprise")  # it logs what it reads, secrets too
     before, said.disabled = said.disabled, True
     try:
-        return Apprise.instantiate(url, suppress_exceptions=True)
+        with warnings.catch_warnings():  # it imports modules that Python is about to drop, when first asked
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from apprise import Apprise  # half a second, which only this needs
+
+            return Apprise.instantiate(url, suppress_exceptions=True)
     finally:
         said.disabled = before
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from monitor.config.channels import PASSWORD, Target, Unspoken, targets
 from monitor.config.notify import ChannelSection, NotifySection
-from monitor.config.yamlfile import parse
+from monitor.config.yamlfile import parse, read_text
 from monitor.errors import ConfigError
 from monitor.render.site import Contact, SilentChannel
 
@@ -27,7 +27,7 @@ _FIRST: Final = ("url", "bottoken", "token", "apiToken", "integrationKey")
 
 def channel_texts(file: Path) -> list[str]:
     """`notify.urls` as they stand in the file, before variables are put in; empty texts for what has no URL."""
-    text = file.read_text(encoding="utf-8")
+    text = read_text(file)
     # Of a large file only the section: the rest has been read before.
     section = _SECTION.search(text)
     try:

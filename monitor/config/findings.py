@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
-from monitor.config.catalogue import read_text
 from monitor.config.schema import Config
-from monitor.config.yamlfile import Path, dotted, parse
+from monitor.config.yamlfile import Path, dotted, parse, read_text
 from monitor.errors import Problem
 from monitor.render.notices import notices
 from monitor.render.rules import Catalogue

@@ -29,7 +29,7 @@ def problem_of_panel(query: Query) -> str:
 
 
 def _problem(query: str) -> str:
-    import promql_parser  # noqa: PLC0415 - a library of native code, which only generated files need
+    import promql_parser  # a library of native code, which only generated files need
 
     try:
         promql_parser.parse(query)

@@ -65,6 +65,7 @@ def _service(name: str, section: ServiceSection) -> SiteService:
         memory_limit=section.limits.memory is not None,
         cpu_limit=section.limits.cpus is not None,
         log=log_rule(section),
+        events=tuple(section.logs.count),
     )
 
 

@@ -36,6 +36,8 @@ class SiteService:
     cpu_limit: bool = True
     log: LogRule | None = _BY_PROXY
     """How its requests are read out of a log; None where nobody counts them."""
+    events: tuple[str, ...] = ()
+    """What is counted in its output besides requests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from monitor.adapters.counting import CountingCollector
-from monitor.domain.logs.counts import NANOS, Counts
+from monitor.domain.logs.counts import NANOS, Counts, RouteCounts, cumulative
 from monitor.domain.logs.requests import DEFAULT_BUCKETS
+from monitor.domain.logs.routes import OTHER, split_key
 from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import (
     METRIC_DURATION,
+    METRIC_LOG_EVENTS,
     METRIC_LOG_LINES,
     METRIC_LOG_SOURCE_LAG,
     METRIC_LOG_SOURCE_UP,
@@ -38,6 +40,8 @@ class _State(Protocol):
     def totals(self) -> Mapping[str, Counts]: ...
     @property
     def rules(self) -> Mapping[str, LogRule]: ...
+    @property
+    def events(self) -> Mapping[str, tuple[str, ...]]: ...
 
 
 # Told as 0 from the start: what servers and proxies answer on ordinary days and on bad ones.
@@ -69,6 +73,7 @@ class RequestCollector(CountingCollector):
             return  # a scrape must not fail as a whole; the daemon says what is wrong
         shown = {name: state.totals.get(name, Counts()) for name in sorted(state.rules)}
         yield from request_metrics(shown, state.rules, codes=USUAL_CODES)
+        yield event_metrics(state.totals, state.events)
         up = GaugeMetricFamily(
             METRIC_LOG_SOURCE_UP, "Whether the last look at the log source succeeded.", labels=["source"]
         )
@@ -87,8 +92,12 @@ class RequestCollector(CountingCollector):
             state = self._state()
         except BgmonError:
             return
-        every = {name: state.totals.get(name, Counts()) for name in sorted({*state.rules, *state.totals})}
+        totals = state.totals
+        asked = {*state.rules, *(name for name, count in totals.items() if count.lines)}
+        every = {name: totals.get(name, Counts()) for name in sorted(asked)}
         yield from request_metrics(every, state.rules, codes=USUAL_CODES)
+        names = {name: (*count.events, *state.events.get(name, ())) for name, count in totals.items()}
+        yield event_metrics(totals, {**state.events, **names})
         yield _warnings(state)
 
 
@@ -111,6 +120,11 @@ def request_metrics(
         METRIC_LOG_UNPARSED, "Log lines in which no request could be found.", labels=["service"]
     )
     for service, count in counts.items():
+        if service in rules and rules[service].routes:
+            _add_routes(requests, durations, service, count, rules[service].buckets)
+            lines.add_metric([service], count.lines)
+            unparsed.add_metric([service], count.unparsed)
+            continue
         for code, number in sorted({**dict.fromkeys(codes, 0), **count.codes}.items()):
             requests.add_metric([service, code], number)
         bounds = rules[service].buckets if service in rules else DEFAULT_BUCKETS
@@ -118,6 +132,33 @@ def request_metrics(
         lines.add_metric([service], count.lines)
         unparsed.add_metric([service], count.unparsed)
     yield from (requests, durations, lines, unparsed)
+
+
+def _add_routes(requests: Metric, durations: Metric, service: str, count: Counts, bounds: Sequence[float]) -> None:
+    """The requests of a service by its routes; `other` from the start."""
+    for key, routed in {OTHER: RouteCounts(), **count.routes}.items():
+        route, method = split_key(key)
+        labels = {"service": service, "route": route, **({"method": method} if method else {})}
+        codes = {**dict.fromkeys(USUAL_CODES if key == OTHER else (), 0), **routed.codes}
+        for code, number in sorted(codes.items()):
+            requests.add_sample(METRIC_REQUESTS, {**labels, "code": code}, number)
+        buckets = cumulative(routed.buckets, bounds)
+        for le, number in buckets.items():
+            durations.add_sample(f"{METRIC_DURATION}_bucket", {**labels, "le": le}, number)
+        durations.add_sample(f"{METRIC_DURATION}_count", labels, buckets["+Inf"])
+        durations.add_sample(f"{METRIC_DURATION}_sum", labels, routed.nanos / NANOS)
+
+
+def event_metrics(counts: Mapping[str, Counts], events: Mapping[str, Sequence[str]]) -> Metric:
+    """The events of these names, by service; 0 where none was counted."""
+    family = CounterMetricFamily(
+        METRIC_LOG_EVENTS, "Lines of a service's output by the names of logs.count.", labels=["service", "event"]
+    )
+    for service, names in sorted(events.items()):
+        counted = counts[service].events if service in counts else {}
+        for name in dict.fromkeys(names):
+            family.add_metric([service, name], counted.get(name, 0))
+    return family
 
 
 class FixedCollector(Collector):
@@ -129,3 +170,6 @@ class FixedCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from request_metrics(self._counts, self._rules)
+        events = {name: tuple(count.events) for name, count in self._counts.items() if count.events}
+        if events:
+            yield event_metrics(self._counts, events)

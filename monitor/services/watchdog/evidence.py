@@ -8,25 +8,22 @@ from monitor.domain.mask import mask
 from monitor.errors import BgmonError
 from monitor.ports.deploys import DeployStore, Secrets
 from monitor.ports.engine import Engine
-
-MAX_LINE = 500
+from monitor.services.deploy import evidence
 
 
 def log_tail(engine: Engine, secrets: Secrets, release: Release, container: str, lines: int) -> str:
-    """The last log lines, secrets masked; empty when they cannot be had."""
+    """The last log lines of a release's container, secrets masked; empty when they cannot be had."""
     try:
-        raw = list(engine.logs(container, tail=lines))
         known = secrets.kept(release.deploy) or {}
     except BgmonError:
-        return ""  # evidence is welcome, and nothing waits for it
-    text = "\n".join(line.decode(errors="replace")[:MAX_LINE] for line in raw[-lines:])
-    return mask(text, known.values())
+        return ""  # nothing is shown that could not be masked
+    return "\n".join(evidence.log_tail(engine, container, known.values(), lines=lines))
 
 
 def processes(engine: Engine, container: str) -> str:
     """`docker top`, secrets masked; empty when it cannot be had."""
     try:
-        return mask("\n".join(line[:MAX_LINE] for line in engine.top(container)))
+        return "\n".join(line[: evidence.LONGEST_LINE] for line in mask("\n".join(engine.top(container))).split("\n"))
     except BgmonError:
         return ""
 
