@@ -27,12 +27,43 @@ test: ## Lint and run every test, on a real Docker engine
 	@$(MAKE) --no-print-directory lint
 	@$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS) $(ARGS)
 
+# Tests that start nothing but Python: no engine, no proxy, no Debian tool, no browser.
+ALONE := not engine and not proxy and not private_engine and not browser and not tools
+
+.PHONY: unit
+unit: ## The pure parts and the services on fakes: no engine, under 30 seconds
+	@tools/setup.sh python
+	@$(PYTHON) -m pytest -q -n 2 tests/unit $(ARGS)
+
+.PHONY: quick
+quick: ## Lint and every test that needs no engine, no proxy and no Debian tool
+	@tools/setup.sh python
+	@$(MAKE) --no-print-directory lint
+	@$(PYTHON) -m pytest -q -n 2 -m '$(ALONE)' $(ARGS)
+
+.PHONY: fix
+fix: ## Put imports and formatting right
+	@tools/setup.sh python
+	@$(PYTHON) -m ruff check --fix $(RUFF_PATHS)
+	@$(PYTHON) -m ruff format $(RUFF_PATHS)
+
+.PHONY: coverage
+coverage: ## Lines of services/deploy and services/watchdog that tests without an engine reach
+	@tools/setup.sh python
+	@$(PYTHON) -m pytest -q -p no:cacheprovider --cov=monitor/services/deploy --cov=monitor/services/watchdog \
+		--cov-report=term-missing:skip-covered -m '$(ALONE)' tests/unit $(ARGS)
+
 .PHONY: lint
 lint: ## Style, types and the floors' order
 	@$(PYTHON) -m ruff check $(RUFF_PATHS)
 	@$(PYTHON) -m ruff format --check $(RUFF_PATHS)
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
+
+.PHONY: matrix
+matrix: ## Docker 20.10, 26.1 and 28.5, HAProxy 2.6, 3.0 and 3.2, newer Pythons (one: ROWS=trixie)
+	@tools/setup.sh matrix
+	@$(PYTHON) tools/matrix.py $(ROWS)
 
 .PHONY: bench
 bench: ## Measure everything, or one: make bench BENCH=swap
@@ -44,6 +75,11 @@ bench: ## Measure everything, or one: make bench BENCH=swap
 fuzz: ## Throw generated lines at the log parsers for five minutes (SECONDS=300)
 	@tools/setup.sh
 	@$(PYTHON) -m tools.fuzz $(or $(SECONDS),300)
+
+.PHONY: soak
+soak: ## Kill services under a real daemon for two hours, its memory sampled every minute (MINUTES=120)
+	@tools/setup.sh
+	@$(WITH_ENGINE) $(PYTHON) -m tools.soak --minutes $(or $(MINUTES),120)
 
 .PHONY: golden
 golden: ## Write the generated files that tests compare with anew

@@ -19,6 +19,7 @@ from bench.common import percentile, table, write_result
 from monitor.domain.logs.counts import Counts
 from monitor.domain.logs.parse import AccessParser, LineParser
 from monitor.domain.logs.rules import LogRule
+from monitor.domain.own import Made
 
 LINES = 300_000
 ROUNDS = 3
@@ -194,12 +195,12 @@ def beside_mtail(folder: Path) -> dict[str, dict[str, float]]:
 
 def through_the_engine(folder: Path) -> dict[str, float]:
     """Lines a second of wall time: a container's log through the engine's API, and the same lines from a file."""
-    import docker  # noqa: PLC0415
+    import docker
 
-    from monitor.adapters.docker.log_source.source import DockerLogSource  # noqa: PLC0415
-    from monitor.adapters.docker.log_source.transport import EngineHttp  # noqa: PLC0415
-    from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE  # noqa: PLC0415
-    from tools import engine, images  # noqa: PLC0415
+    from monitor.adapters.docker.log_source.source import DockerLogSource
+    from monitor.adapters.docker.log_source.transport import EngineHttp
+    from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE
+    from tools import engine, images
 
     url = engine.find()
     client = docker.DockerClient(base_url=url, timeout=120)
@@ -218,7 +219,13 @@ def through_the_engine(folder: Path) -> dict[str, float]:
         container.start()
         attached._sock.sendall(("\n".join(sample) + "\n").encode())  # noqa: SLF001 - the SDK hides the way to send
         attached._sock.shutdown(1)  # noqa: SLF001
-        source = DockerLogSource(EngineHttp(url), project, {"core": RULES["app-json"]}, follow=False)
+        source = DockerLogSource(
+            EngineHttp(url),
+            project,
+            {"core": RULES["app-json"]},
+            lambda one: Made(one, "app", "core", "", 0.0, one),
+            follow=False,
+        )
         total = len(sample) * repeats
         deadline = time.monotonic() + 60
         while source.window(["core"], 0, time.time() + 60)["core"].lines < total and time.monotonic() < deadline:
@@ -242,17 +249,17 @@ def through_the_engine(folder: Path) -> dict[str, float]:
 
 
 def thousand_services(folder: Path) -> dict[str, float]:
-    from prometheus_client import generate_latest  # noqa: PLC0415
-    from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415
+    from prometheus_client import generate_latest
+    from prometheus_client.registry import CollectorRegistry
 
-    from monitor.adapters.loki.client import LokiClient, LokiOptions  # noqa: PLC0415
-    from monitor.adapters.loki.source import LokiPolicy, LokiSource  # noqa: PLC0415
-    from monitor.adapters.prometheus.requests import RequestCollector  # noqa: PLC0415
-    from monitor.adapters.state.db import Database  # noqa: PLC0415
-    from monitor.adapters.state.logs import SqliteLogStore  # noqa: PLC0415
-    from monitor.services.logmetrics.poller import LogPoller  # noqa: PLC0415
-    from monitor.testing.clock import FakeClock  # noqa: PLC0415
-    from tests.support.lokiserver import Answer, Asked, LokiServer  # noqa: PLC0415
+    from monitor.adapters.loki.client import LokiClient, LokiOptions
+    from monitor.adapters.loki.source import LokiPolicy, LokiSource
+    from monitor.adapters.prometheus.requests import RequestCollector
+    from monitor.adapters.state.db import Database
+    from monitor.adapters.state.logs import SqliteLogStore
+    from monitor.services.logmetrics.poller import LogPoller
+    from monitor.testing.clock import FakeClock
+    from tests.support.lokiserver import Answer, Asked, LokiServer
 
     buckets = (*RULES["json"].buckets, 20.0, 30.0)  # 13 and +Inf
     rules = {f"service-{n}": LogRule(ignore=("/health",), buckets=buckets) for n in range(SERVICES)}

@@ -15,12 +15,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from monitor.adapters.docker.own import RecordedContainers
 from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.host.locks import FileLocks
-from monitor.adapters.host.scheduler import ScheduledChores
+from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.secrets import FileSecrets
 from monitor.adapters.host.systemd import Systemd
-from monitor.adapters.http.prober import AiohttpProber
+from monitor.adapters.http.prober import HttpProber
+from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
@@ -107,6 +109,7 @@ def run() -> None:
         watch = WatchDeps(
             project="bench",
             engine=engine,
+            own=RecordedContainers(lambda: engine, SqliteContainers(database), "bench", folder / "proxy"),
             store=store,
             memory=SqliteWatchStore(database),
             locks=FileLocks(folder / "locks"),
@@ -125,10 +128,10 @@ def run() -> None:
             watch=watch,
             settings=settings,
             events=engine,
-            make_prober=AiohttpProber,
+            make_prober=HttpProber,
             selfcheck=fine,
             alerting=alerts,
-            chores=ScheduledChores(),
+            scheduler=ApScheduler(),
             manager=Systemd(),
             reload=lambda: settings,
             stamp=lambda: None,

@@ -1,7 +1,5 @@
 """Fixtures for what tests share: a real engine, its images, a registry. `make setup` provides all of it."""
 
-# ruff: noqa: PLC0415 - unit tests must not pay for the Docker library
-
 from __future__ import annotations
 
 import json
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.support.ports import free_port as _free_port
 
@@ -29,6 +28,23 @@ def _nothing_masked() -> Iterator[None]:
     from monitor import masking
 
     masking.forget()
+
+
+# How long an example takes says how busy the machine is, nothing about bgmon.
+settings.register_profile("bgmon", deadline=None)
+settings.load_profile("bgmon")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _haproxy_of_a_suite(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Puts the haproxy of BGMON_HAPROXY_SUITE in front of the machine's own, for every test that runs one."""
+    suite = os.environ.get("BGMON_HAPROXY_SUITE")
+    if suite:
+        from tools import suites
+
+        folder = tmp_path_factory.mktemp("bin")
+        suites.wrapper(suite, "/usr/sbin/haproxy", folder)
+        os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +78,7 @@ def busybox_image(docker_client: docker.DockerClient) -> str:
 
 @pytest.fixture(scope="session")
 def haproxy_image(docker_client: docker.DockerClient) -> str:
-    """`bgmon-test/haproxy:2.6`: Debian's haproxy and the libraries it needs."""
+    """Debian's haproxy and the libraries it needs; that of BGMON_HAPROXY_SUITE where it is set."""
     from tools import images
 
     return images.haproxy(docker_client)

@@ -25,6 +25,13 @@ file, line, key and the nearest valid key; `bgmon schema` prints its JSON Schema
 
 Durations are written `500ms`, `30s`, `5m`, `1h30m`; sizes `512m`, `2g` (powers of 1024); shares `1%` or `0.01`. `${VAR}` reads
 the environment and fails when it is unset; `$${` is a literal `${`. Booleans follow YAML 1.2: only `true` and `false` are.
+
+A key that takes text takes what stands in the file, letter by letter and without quotes: `V: 1.10` is `1.10`, `01234`, `0o17`,
+`1e3`, `True`, `yes`, `12:30:00` and dates stay what they are. This holds for `env`, labels, commands, headers, users, names and tags.
+`V:`, `V: ~` and `V: null` name no text and are refused: write `""` for an empty value, `"null"` for the word. An optional key with
+one of the three counts as not given.
+
+A file may have 4 MiB, 200,000 values (an alias counts as all that it stands for) and 100 levels.
 """
 
 

@@ -29,8 +29,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import suites
+
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / ".engine"
+SUITE = os.environ.get("BGMON_ENGINE_SUITE", "")  # a newer Debian release whose Docker is started, see suites.py
+FOLDER = ROOT / (f".engine-{SUITE}" if SUITE else ".engine")
 
 
 def identity(root: Path) -> str:
@@ -38,7 +43,7 @@ def identity(root: Path) -> str:
     return hashlib.sha256(str(root).encode()).hexdigest()[:8]
 
 
-IDENTITY = identity(ROOT)
+IDENTITY = identity(ROOT / SUITE)
 DEFAULT_SOCKET = "/var/run/docker.sock"
 EXEC_ROOT = Path(f"/run/bgmon-{IDENTITY}")
 BRIDGE = f"bgm{IDENTITY}"
@@ -79,9 +84,12 @@ def answers(url: str, timeout: float = 5.0) -> bool:
 def find() -> str | None:
     """URL of an engine that answers: DOCKER_HOST, else the machine's own, else this checkout's private one.
 
-    With BGMON_PRIVATE_ENGINE_ONLY in the environment, the private one alone: for tests that break it.
+    With BGMON_PRIVATE_ENGINE_ONLY in the environment, the private one alone: for tests that break it. With
+    BGMON_ENGINE_SUITE, the private one of that Debian release.
     """
     given = os.environ.get("DOCKER_HOST")
+    if SUITE and not given:
+        return url if answers(url := f"unix://{socket_path()}") else None
     candidates = [given] if given else [f"unix://{DEFAULT_SOCKET}", f"unix://{socket_path()}"]
     if os.environ.get("BGMON_PRIVATE_ENGINE_ONLY"):
         candidates = [f"unix://{socket_path()}"]
@@ -131,6 +139,8 @@ def start() -> None:
     command += ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
     # No --default-address-pool: with it, dockerd 20.10 deletes docker0 when it starts again, whosever that is.
     command += ["--bridge", BRIDGE, "--shutdown-timeout", "5"]
+    if SUITE:
+        command = suites.command(SUITE, command)
     with LOG.open("wb") as log:
         daemon = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import sys
 import tarfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import docker.errors
 sys.path.insert(0, str(Path(__file__).parent))
 
 import rootfs
+import suites
 
 SHOP = Path(__file__).parent.parent / "examples" / "shop"
 LABEL_INPUT = "bgmon-test.input"
@@ -93,10 +95,21 @@ def python(client: docker.DockerClient) -> str:
     return _base(client, PYTHON, rootfs.python_rootfs, ["ENV PATH=/usr/bin:/bin PYTHONUNBUFFERED=1", 'CMD ["python3"]'])
 
 
+def haproxy_reference() -> str:
+    """The tag of the HAProxy image that tests run: this machine's version, or that of BGMON_HAPROXY_SUITE."""
+    suite = os.environ.get("BGMON_HAPROXY_SUITE", "")
+    return f"bgmon-test/haproxy:{suites.version(suite, 'haproxy')}" if suite else HAPROXY
+
+
 def haproxy(client: docker.DockerClient) -> str:
+    """The image of `haproxy_reference`."""
     lines = ["ENV PATH=/usr/sbin:/bin", "STOPSIGNAL SIGUSR1"]
     lines.append('CMD ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]')
-    return _base(client, HAPROXY, rootfs.haproxy_rootfs, lines)
+    suite = os.environ.get("BGMON_HAPROXY_SUITE", "")
+    if not suite:
+        return _base(client, HAPROXY, rootfs.haproxy_rootfs, lines)
+    root = suites.ensure(suite)
+    return _base(client, haproxy_reference(), lambda: rootfs.haproxy_rootfs(root), lines)
 
 
 def shop(client: docker.DockerClient, tag: str = "v1") -> str:

@@ -95,10 +95,11 @@ class RootFs:
             elif entry.exists():
                 self.file(entry)
 
-    def program(self, path: str, name: str | None = None) -> None:
-        self.file(path, name)
-        for library in libraries([path]):
-            self.file(library)
+    def program(self, path: str, name: str | None = None, *, base: Path = Path("/")) -> None:
+        """A program and its libraries, out of another root file system where `base` names one."""
+        self.file(base / path.lstrip("/"), name or path.lstrip("/"))
+        for library in libraries([path], base):
+            self.file(base / library.lstrip("/"), library.lstrip("/"))
 
     def busybox(self) -> None:
         """Every applet in /bin; needs Debian's busybox-static."""
@@ -122,11 +123,12 @@ def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def libraries(paths: Iterable[str | Path]) -> Iterator[str]:
+def libraries(paths: Iterable[str | Path], base: Path = Path("/")) -> Iterator[str]:
     """The shared libraries that ldd names, the loader among them."""
+    prefix = [] if base == Path("/") else ["chroot", str(base)]
     seen: set[str] = set()
     for path in paths:
-        found = subprocess.run(["ldd", str(path)], check=False, capture_output=True, text=True)
+        found = subprocess.run([*prefix, "ldd", str(path)], check=False, capture_output=True, text=True)
         for name in re.findall(r"(?:=> )?(/\S+) \(0x", found.stdout):
             if name not in seen:
                 seen.add(name)
@@ -148,13 +150,16 @@ def python_rootfs() -> bytes:
     return root.close()
 
 
-def haproxy_rootfs() -> bytes:
-    """Debian's haproxy, its libraries, certificates of the usual authorities, and busybox for a shell."""
+def haproxy_rootfs(base: Path = Path("/")) -> bytes:
+    """Debian's haproxy, its libraries, certificates of the usual authorities, and busybox for a shell.
+
+    `base` is the root file system that haproxy is taken from.
+    """
     root = RootFs()
     root.busybox()
     root.resolver()
     root.data("etc/passwd", PASSWD + b"haproxy:x:99:99:haproxy:/var/lib/haproxy:/bin/false\n")
-    root.program("/usr/sbin/haproxy")
+    root.program("/usr/sbin/haproxy", base=base)
     root.link("usr/local/sbin/haproxy", "/usr/sbin/haproxy")
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     if bundle.exists():

@@ -3,7 +3,9 @@
 # Idempotent and quick when nothing is missing. As root on Debian or Ubuntu it installs what is missing, and leaves no
 # service running that did not run before; otherwise it says in one line what to install.
 #
+#   tools/setup.sh python   Python packages alone: lint, and tests that need no engine
 #   tools/setup.sh demo     what the demo and the benchmarks need
+#   tools/setup.sh matrix   everything, and what makes other versions of Docker and HAProxy
 #   tools/setup.sh          everything, the tests' tools included
 set -eu
 cd "$(dirname "$0")/.."
@@ -97,8 +99,12 @@ install_python_packages() {
     echo "$stamp" >.venv/.stamp
 }
 
-tools="$DEMO_TOOLS"
-[ "${1:-all}" = demo ] || tools="$tools $TEST_TOOLS"
+case ${1:-all} in
+    python) tools="" ;;
+    demo) tools="$DEMO_TOOLS" ;;
+    matrix) tools="$DEMO_TOOLS $TEST_TOOLS mmdebstrap:mmdebstrap" ;;
+    *) tools="$DEMO_TOOLS $TEST_TOOLS" ;;
+esac
 # An engine that answers needs no dockerd of ours.
 if [ -n "$(find_python)" ] && "$(find_python)" tools/engine.py url >/dev/null 2>&1; then
     tools=$(echo "$tools" | sed '/^ *dockerd:/d')

@@ -170,7 +170,7 @@ class Stage:
         config = yaml.safe_load((ROOT / "examples" / "shop" / "bgmon.yml").read_text())
         config["project"] = PROJECT
         config["state"] = {"dir": str(FOLDER / "state")}
-        config["proxy"] |= {"image": images.HAPROXY, "listen": [f"127.0.0.1:{self.port}"]}
+        config["proxy"] |= {"image": images.haproxy_reference(), "listen": [f"127.0.0.1:{self.port}"]}
         core, search = config["services"]["core"], config["services"]["search"]
         core["deploy"]["bake"]["for"], core["health"]["start"] = "3s", "6s"  # nobody likes to wait in a demo
         search["internal"] = f"search.internal:{self.search_port}"

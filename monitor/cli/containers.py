@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 
 def active_container(app: App, service: str) -> Container:
-    """The container of the active release. Raises UsageError, NotFound."""
-    from monitor.services.deploy.candidate import find  # noqa: PLC0415
-    from monitor.services.deploy.lifecycle import deployed  # noqa: PLC0415
+    """The container of the active release, by its recorded id. Raises UsageError, NotFound."""
+    from monitor.services.deploy.lifecycle import deployed
+    from monitor.services.deploy.own import lookalikes, running_release
 
     release = deployed(app.store, require(app, service))
-    container = find(app.engine, app.project, release.deploy)
+    container = running_release(app.engine, release)
     if container is None:
-        raise NotFound(f"the container of {service} is gone", hint=f"make it again with: bgmon start {service}")
+        others = lookalikes(app.engine, app.own, app.project, service)
+        named = "; ".join(f"{one.name} only carries its labels" for one in others)
+        raise NotFound(
+            f"the container of {service} is gone" + (f" ({named})" if named else ""),
+            hint=f"make it again with: bgmon start {service}",
+        )
     return container

@@ -55,7 +55,7 @@ def show(
       bgmon dashboard show core
       bgmon dashboard show overview --prometheus http://127.0.0.1:9090 --last 24h --every 10
     """
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     app = settings.app()
     console = Console()
@@ -64,7 +64,7 @@ def show(
         if every is None:
             console.print(draw(console.width))
             return
-        from rich.live import Live  # noqa: PLC0415
+        from rich.live import Live
 
         with Live(draw(console.width), console=console, screen=console.is_terminal, auto_refresh=False) as live:
             while True:
@@ -76,27 +76,27 @@ def _drawing(
     app: App, board: str, prometheus: str | None, stack: ExitStack, *, span: float, scrape: float
 ) -> Callable[[int], Group]:
     """A function of the width that asks and draws."""
-    from monitor.cli.boardview import screen  # noqa: PLC0415
-    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
-    from monitor.render.grafana.board import ready_boards  # noqa: PLC0415
-    from monitor.services.boards import answers  # noqa: PLC0415
+    from monitor.cli.boardview import screen
+    from monitor.domain.boards.drawing import TimeRange
+    from monitor.render.grafana.board import ready_boards
+    from monitor.services.boards import answers
 
     name = board if board in app.config.services else f"_{board.removeprefix('_')}"
-    url = prometheus or app.prometheus_url
+    url = prometheus or app.generation.prometheus_url
     if url is None and board in app.config.services:
         return lambda width: _own(app, board, span, width)
-    ready = next(iter(ready_boards(app.boards, app.site, only=name)), None)
+    ready = next(iter(ready_boards(app.generation.boards, app.generation.site, only=name)), None)
     if ready is None:
         known = [
             *sorted(app.config.services),
-            *(key for key, item in app.boards.boards.items() if item.per == "project"),
+            *(key for key, item in app.generation.boards.boards.items() if item.per == "project"),
         ]
         raise UsageError(f"there is no board {board!r}", hint=f"there are: {', '.join(known)}")
     if url is None:
         raise UsageError(
             f"the board {board} needs a Prometheus", hint="name it with --prometheus, or set generate.prometheus"
         )
-    sources = stack.enter_context(app.series_sources(url, scrape=scrape))
+    sources = stack.enter_context(app.generation.series_sources(url, scrape=scrape))
 
     def draw(width: int) -> Group:
         end = time.time()
@@ -116,9 +116,9 @@ def _measured(panel: Panel) -> bool:
 
 
 def _own(app: App, service: str, seconds: float, width: int) -> Group:
-    from monitor.cli.boardview import screen  # noqa: PLC0415
-    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
-    from monitor.services.ownboard import from_log, from_view  # noqa: PLC0415
+    from monitor.cli.boardview import screen
+    from monitor.domain.boards.drawing import TimeRange
+    from monitor.services.ownboard import from_log, from_view
 
     end = time.time()
     span = TimeRange(end - seconds, end)
@@ -151,15 +151,15 @@ def preview(
       bgmon dashboard preview --out preview
       bgmon dashboard preview --out preview --prometheus http://127.0.0.1:9090 --last 24h
     """
-    from monitor.domain.boards.drawing import TimeRange  # noqa: PLC0415
-    from monitor.render.grafana.board import ready_boards  # noqa: PLC0415
-    from monitor.render.preview.page import page  # noqa: PLC0415
-    from monitor.services.boards import answers, deploys  # noqa: PLC0415
+    from monitor.domain.boards.drawing import TimeRange
+    from monitor.render.grafana.board import ready_boards
+    from monitor.render.preview.page import page
+    from monitor.services.boards import answers, deploys
 
     app = settings.app()
-    with app.series_sources(prometheus, scrape=_seconds(scrape)) as sources:
+    with app.generation.series_sources(prometheus, scrape=_seconds(scrape)) as sources:
         end = until or time.time()
-        for ready in ready_boards(app.boards, app.site):
+        for ready in ready_boards(app.generation.boards, app.generation.site):
             span = TimeRange(end - _seconds(last or ready.board.range), end)
             span = replace(span, marks=deploys(ready.service, sources, span, points=POINTS))
             data = answers(list(ready.panels), sources, span, points=POINTS)
@@ -177,7 +177,7 @@ def preview(
 
 
 def _seconds(text: str) -> float:
-    from monitor.config.base import parse_duration  # noqa: PLC0415
+    from monitor.config.base import parse_duration
 
     days = text.removesuffix("d")
     if days != text and days.isdigit():

@@ -95,13 +95,13 @@ def command(  # noqa: PLR0917 - click passes them by name
 
 
 def _job(order: DeployRequest) -> Callable[[Any], Any]:
-    from monitor.services.deploy.deployer import deploy  # noqa: PLC0415
+    from monitor.services.deploy.deployer import deploy
 
     return lambda deps: deploy(deps, order)
 
 
 def _back(service: str) -> Callable[[Any], Any]:
-    from monitor.services.deploy.deployer import roll_back  # noqa: PLC0415
+    from monitor.services.deploy.deployer import roll_back
 
     return lambda deps: roll_back(deps, service, previous=True)
 
@@ -122,12 +122,12 @@ def _check_usage(asked: list[_Asked], image: str | None, tag: str | None) -> Non
 def _order(
     app: App, item: _Asked, *, image: str | None, tag: str | None, pull: str, no_bake: bool, wait: float
 ) -> DeployRequest:
-    from dataclasses import replace  # noqa: PLC0415
-    from typing import cast  # noqa: PLC0415
+    from dataclasses import replace
+    from typing import cast
 
-    from monitor.domain.names import version_of  # noqa: PLC0415
-    from monitor.services.deploy.deps import DeployRequest, PullPolicy  # noqa: PLC0415
-    from monitor.services.deploy.images import repository_of  # noqa: PLC0415
+    from monitor.domain.names import version_of
+    from monitor.services.deploy.deps import DeployRequest, PullPolicy
+    from monitor.services.deploy.images import repository_of
 
     spec = spec_of(app, item.service)
     reference = item.image or image or spec.image
@@ -142,8 +142,8 @@ def _order(
 
 
 def _show_plan(app: App, orders: list[DeployRequest], *, as_json: bool) -> int:
-    from monitor.cli.output import emit_json  # noqa: PLC0415
-    from monitor.services.deploy.dry_run import dry_run  # noqa: PLC0415
+    from monitor.cli.output import emit_json
+    from monitor.services.deploy.dry_run import dry_run
 
     plans = {order.spec.name: dry_run(app.store, order) for order in orders}
     if as_json:
@@ -158,8 +158,8 @@ def _show_plan(app: App, orders: list[DeployRequest], *, as_json: bool) -> int:
 
 def _resume(app: App, services: tuple[str, ...], *, wait: float, as_json: bool) -> int:
     """Settle cut-off deploys, of these services or of all; 3 when somebody holds a lock."""
-    from monitor.cli.output import emit_json, report_error  # noqa: PLC0415
-    from monitor.services.deploy.recover import recover_service  # noqa: PLC0415
+    from monitor.cli.output import emit_json, report_error
+    from monitor.services.deploy.locked import changing
 
     deps = app.deps(lambda _event: None)
     lines: list[str] = []
@@ -168,8 +168,8 @@ def _resume(app: App, services: tuple[str, ...], *, wait: float, as_json: bool) 
         if services and service not in services:
             continue
         try:
-            with app.locks.acquire(service, wait=wait, purpose="recovery"):
-                lines += [f"{service}: {line}" for line in recover_service(deps, service)]
+            with changing(deps, service, "recovery", wait=wait) as settled:
+                lines += [f"{service}: {line}" for line in settled]
         except BgmonError as error:
             report_error(error, as_json=False)
             worst = max(worst, error.exit_code)

@@ -23,7 +23,7 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from monitor.config.base import parse_duration  # noqa: PLC0415
+        from monitor.config.base import parse_duration
 
         try:
             return parse_duration(value)
@@ -39,7 +39,7 @@ def wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def carry_out(settings: Settings, app: App, jobs: dict[str, Callable[[Any], Any]], *, as_json: bool) -> int:
     """Run each service's job with the deps it needs; report every failure; the exit code."""
-    from monitor.cli.progress import reporter  # noqa: PLC0415
+    from monitor.cli.progress import reporter
 
     with interruptible() as cancelled, reporter(as_json=as_json, verbose=settings.verbose) as emit:
         deps = app.deps(emit, cancelled=cancelled)

@@ -25,7 +25,7 @@ def command(settings: Settings, as_json: bool) -> int:
     Example:
       bgmon doctor
     """
-    from monitor.services.deploy.doctor import examine  # noqa: PLC0415
+    from monitor.services.deploy.doctor import examine
 
     app = settings.app()
     findings = examine(app.deps(lambda _event: None), sorted(app.specs))

@@ -19,7 +19,7 @@ HERE: Final = "this machine"
 
 def split_by_host(app: App, orders: list[DeployRequest]) -> tuple[list[DeployRequest], dict[str, list[DeployRequest]]]:
     """What is deployed here, and what on which other host."""
-    from monitor.domain.hosts import placement  # noqa: PLC0415
+    from monitor.domain.hosts import placement
 
     hosts = {name: section.ssh for name, section in app.config.hosts.items()}
     local: list[DeployRequest] = []
@@ -80,7 +80,7 @@ def _undo(app: App, hosts: list[str], remote: dict[str, list[DeployRequest]], *,
 
 
 def _on(app: App, host: str, argv: list[str], orders: list[DeployRequest]) -> int:
-    from monitor.cli.output import report_error  # noqa: PLC0415
+    from monitor.cli.output import report_error
 
     try:
         return run_remote(app, host, argv, [order.spec.name for order in orders])

@@ -9,6 +9,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import DurationType
+from monitor.cli.output import show_notes
 from monitor.cli.streams import write_unmasked
 from monitor.errors import UsageError
 
@@ -76,23 +77,24 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon generate --check                       in CI: exit code 1 when someone forgot to generate
       bgmon generate --env > monitoring/.env       the secrets that compose.yaml wants (umask 077 first)
     """
-    from monitor.services.generate.generator import carry_out, make_plan  # noqa: PLC0415
+    from monitor.services.generate.generator import carry_out, make_plan
 
     if sum((check, diff, dry_run, environment)) > 1:
         raise UsageError("--check, --diff, --dry-run and --env exclude each other")
     app = settings.app()
     if environment:
-        for name, value in sorted(app.generate_environment().items()):
+        for name, value in sorted(app.generation.environment().items()):
             write_unmasked(f"{name}={_env_quoted(value)}\n".encode())
         return 0
     root = Path(out) if out else app.folder / app.config.generate.out
-    folder = app.output_folder(root)
-    sources = app.generate_sources()
-    inputs = app.generate_inputs(sources)
+    folder = app.generation.output_folder(root)
+    sources = app.generation.sources()
+    inputs = app.generation.inputs(sources)
 
     def plan_now() -> Plan:
-        return make_plan(lambda: app.rendered(sources), folder, inputs=inputs, only=only, force=force)
+        return make_plan(lambda: app.generation.rendered(sources), folder, inputs=inputs, only=only, force=force)
 
+    show_notes(app.generation.notes())
     if check or diff or dry_run:
         plan = plan_now()
         _show(plan, root, as_json=as_json, diff=check or diff, quiet=False, written=False)
@@ -109,7 +111,7 @@ def _show(plan: Plan, root: Path, *, as_json: bool, diff: bool, quiet: bool, wri
     for change in plan.changes:
         counts[change.fate] = counts.get(change.fate, 0) + 1
     if as_json:
-        from monitor.cli.output import emit_json  # noqa: PLC0415
+        from monitor.cli.output import emit_json
 
         files = [{"path": change.path, "fate": change.fate} for change in plan.changes]
         document: dict[str, Any] = {"out": str(root), "written": written, "drift": plan.drift, "counts": counts}
@@ -128,7 +130,7 @@ def _show(plan: Plan, root: Path, *, as_json: bool, diff: bool, quiet: bool, wri
 
 
 def _print_diff(path: str, before: bytes | None, after: str | None) -> None:
-    import difflib  # noqa: PLC0415 - only where it is shown
+    import difflib  # only where it is shown
 
     old = (before or b"").decode("utf-8", "replace").splitlines()
     new = (after or "").splitlines()

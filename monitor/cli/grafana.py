@@ -61,17 +61,17 @@ def push(
       bgmon grafana push --diff
       bgmon grafana push --only core,_overview
     """
-    from monitor.render.grafana.uid import folder_title, folder_uid  # noqa: PLC0415
-    from monitor.services.push import carry_out, planned_pushes  # noqa: PLC0415
+    from monitor.render.grafana.uid import folder_title, folder_uid
+    from monitor.services.push import carry_out, planned_pushes
 
     app = settings.app()
-    token = os.environ.get(TOKEN) or app.grafana_token
+    token = os.environ.get(TOKEN) or app.generation.grafana_token
     if not token:
         raise UsageError("there is no token for Grafana", hint=f"set {TOKEN}, or generate.grafana.token in bgmon.yml")
-    boards = _chosen(app.generated_boards(), only)
+    boards = _chosen(app.generation.boards_json(), only)
     title = folder or folder_title(app.project)
     uid = folder_uid(title)
-    grafana = app.grafana(url, token)
+    grafana = app.generation.grafana(url, token)
     try:
         plans = planned_pushes(boards, grafana, folder=uid, force=force)
         if not (dry_run or diff):
@@ -112,7 +112,7 @@ def _show(plans: Sequence[BoardPlan], *, diff: bool) -> None:
 
 
 def _print_diff(item: BoardPlan) -> None:
-    import difflib  # noqa: PLC0415 - only where it is shown
+    import difflib  # only where it is shown
 
     lines = difflib.unified_diff(
         item.before.splitlines(), item.after.splitlines(), "in Grafana", "generated", lineterm=""

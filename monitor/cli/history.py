@@ -14,7 +14,7 @@ from monitor.cli.services import complete_service, require
 
 @click.command("history")
 @click.argument("service", required=False, shell_complete=complete_service)
-@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @json_option
 @pass_settings
 def command(settings: Settings, service: str | None, limit: int, as_json: bool) -> None:

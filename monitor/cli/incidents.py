@@ -26,7 +26,7 @@ def command(settings: Settings, service: str | None, limit: int, detail: bool, a
       bgmon incidents --service core --detail
       bgmon incidents --json
     """
-    from monitor.domain.health.causes import span  # noqa: PLC0415
+    from monitor.domain.health.causes import span
 
     found = settings.app().watch_store.incidents(service=service, limit=limit)
     if as_json:

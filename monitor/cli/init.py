@@ -27,8 +27,8 @@ def command(compose: str | None, output: str, force: bool, dry_run: bool, as_jso
       bgmon init
       bgmon init --from-compose compose.yaml
     """
-    from monitor.config.compose import from_compose  # noqa: PLC0415
-    from monitor.config.starter import starter  # noqa: PLC0415
+    from monitor.config.compose import from_compose
+    from monitor.config.starter import starter
 
     target = Path(output)
     text, notes = from_compose(Path(compose)) if compose is not None else (starter(target.resolve().parent.name), [])

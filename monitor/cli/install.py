@@ -41,7 +41,7 @@ def command(
       sudo bgmon install --now             write it, enable it and start it
       sudo bgmon install --write --user deploy
     """
-    from monitor.render.systemd import render_unit, unit_name  # noqa: PLC0415
+    from monitor.render.systemd import render_unit, unit_name
 
     app = settings.app()
     name = unit_name(app.project)
@@ -65,12 +65,12 @@ def command(
 
 
 def _facts(app: App, user: str | None, env_file: str | None) -> UnitFacts:
-    from monitor.bootstrap import state_root  # noqa: PLC0415
-    from monitor.render.systemd import UnitFacts  # noqa: PLC0415
+    from monitor.bootstrap.paths import state_root
+    from monitor.render.systemd import UnitFacts
 
     facts = UnitFacts(
         project=app.project,
-        command=(sys.executable, "-m", "monitor"),
+        command=(sys.executable, "-P", "-m", "monitor"),  # -P: a folder `monitor` of the project's is not ours
         config_file=str(app.config_file),
         folder=str(app.folder),
         state_dir=str(state_root(app.config, app.folder).resolve()),
@@ -86,7 +86,7 @@ def _facts(app: App, user: str | None, env_file: str | None) -> UnitFacts:
 
 
 def _me() -> str:
-    import pwd  # noqa: PLC0415
+    import pwd
 
     try:
         return pwd.getpwuid(os.geteuid()).pw_name

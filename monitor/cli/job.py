@@ -22,8 +22,8 @@ def command() -> None:
     Example:
       ssh vps1 bgmon job < job.json
     """
-    from monitor.bootstrap import adopt  # noqa: PLC0415
-    from monitor.cli.main import main  # noqa: PLC0415
+    from monitor.bootstrap.jobs import adopt
+    from monitor.cli.main import main
 
     try:
         work = json.load(sys.stdin)

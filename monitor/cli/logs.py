@@ -17,7 +17,9 @@ from monitor.cli.streams import write_unmasked
 @click.command("logs")
 @click.argument("service", required=False, shell_complete=complete_service)
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until Ctrl-C.")
-@click.option("-n", "--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Last lines to show.")
+@click.option(
+    "-n", "--tail", type=click.IntRange(0, 1_000_000_000), default=100, show_default=True, help="Last lines to show."
+)
 @click.option("--since", type=DurationType(), metavar="DURATION", help="Only what was written since then, e.g. 10m.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
 @click.option("--test", "line", metavar="LINE", help="Show how request metrics read this line; - takes standard input.")
@@ -43,11 +45,11 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon logs core --since 10m -t
       bgmon logs core --test '{"status": 200, "duration": 0.012, "path": "/"}'
     """
-    import time  # noqa: PLC0415
+    import time
 
     app = settings.app()
     if line is not None:
-        from monitor.cli.logtest import show_reading  # noqa: PLC0415
+        from monitor.cli.logtest import show_reading
 
         show_reading(app, service, line, as_json=as_json)
         return

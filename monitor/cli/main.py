@@ -72,8 +72,8 @@ class LazyGroup(click.Group):
         host = ctx.params.get("host")
         if not host:
             return super().invoke(ctx)
-        from monitor.bootstrap import build  # noqa: PLC0415 - kept out of --help's imports
-        from monitor.cli.remote import run_remote  # noqa: PLC0415
+        from monitor.bootstrap import build  # kept out of --help's imports
+        from monitor.cli.remote import run_remote
 
         # click 8.2 renamed it
         head = getattr(ctx, "_protected_args", None) or ctx.protected_args
@@ -106,11 +106,11 @@ def cli(ctx: click.Context, config_file: str | None, host: str | None, verbose: 
       bgmon deploy core --image reg/core:abc      replace core without losing a request
       bgmon status                                what runs, in which color and version
     """
-    from monitor.cli.context import Settings  # noqa: PLC0415 - kept out of --help's imports
+    from monitor.cli.context import Settings  # kept out of --help's imports
 
     del host  # LazyGroup.invoke has dealt with it
     if verbose > 1:
-        import logging  # noqa: PLC0415 - kept out of --help's imports
+        import logging  # kept out of --help's imports
 
         logging.basicConfig(format="%(message)s", stream=sys.stderr)
         logging.getLogger("monitor.adapters").setLevel(logging.DEBUG)
@@ -143,7 +143,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
 def run() -> NoReturn:
     """The program: as `main`, without taking the interpreter apart at its end, which takes as long as `--help`."""
-    from monitor.cli import streams  # noqa: PLC0415 - whoever calls `main` keeps the streams he has
+    from monitor.cli import streams
 
     streams.install()
     code: int | str | None = 0

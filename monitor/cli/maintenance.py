@@ -26,7 +26,7 @@ def command(settings: Settings, state: str, service: str, wait: float, as_json: 
       bgmon maintenance on core
       bgmon maintenance off core
     """
-    from monitor.services.deploy.lifecycle import maintenance  # noqa: PLC0415
+    from monitor.services.deploy.lifecycle import maintenance
 
     return change(
         settings,

@@ -84,7 +84,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     start = end - (600.0 if since is None else since) if start is None else start
     if start >= end:
         raise click.UsageError("the window is empty: --from must be before --to")
-    counts = app.log_source.window(services, start, end)
+    counts = app.wiring.log_source.window(services, start, end)
     if openmetrics:
         click.echo(_openmetrics(app, counts), nl=False)
     elif as_json:
@@ -94,26 +94,32 @@ def command(  # noqa: PLR0917 - click passes them by name
 
 
 def _chosen(app: App, names: Sequence[str]) -> list[str]:
-    from monitor.cli.services import spec_of  # noqa: PLC0415
-    from monitor.errors import UsageError  # noqa: PLC0415
+    from monitor.cli.services import spec_of
+    from monitor.errors import UsageError
 
     for name in names:
         spec_of(app, name)
-        if name not in app.log_rules:
+        if name not in app.wiring.log_rules and name not in app.wiring.event_rules:
             raise UsageError(
                 f"{name} has no request metrics",
                 hint="give it a port, so that the proxy logs its requests, or logs: {source: app, format: ...}",
             )
-    chosen = list(dict.fromkeys(names)) or sorted(app.log_rules)
+    chosen = list(dict.fromkeys(names)) or sorted({*app.wiring.log_rules, *app.wiring.event_rules})
     if not chosen:
         raise UsageError("no service has request metrics", hint="give one a port or logs: {source: app, format: ...}")
     return chosen
 
 
+def _buckets(app: App, service: str) -> tuple[float, ...]:
+    from monitor.domain.logs.rules import buckets_of
+
+    return buckets_of(app.wiring.log_rules, service)
+
+
 def _document(app: App, counts: Mapping[str, Counts], start: float, end: float) -> dict[str, Any]:
     services: dict[str, Any] = {}
     for service, count in counts.items():
-        window = count.window(app.log_rules[service].buckets)
+        window = count.window(_buckets(app, service))
         services[service] = {
             "requests": window.requests,
             "codes": dict(window.codes),
@@ -123,17 +129,21 @@ def _document(app: App, counts: Mapping[str, Counts], start: float, end: float) 
             "lines": count.lines,
             "ignored": count.ignored,
         }
-    return {"source": app.log_source.name, "from": start, "to": end, "services": services}
+        if service in app.wiring.event_rules:
+            services[service]["events"] = {
+                name: count.events.get(name, 0) for name in app.wiring.event_rules[service].names
+            }
+    return {"source": app.wiring.log_source.name, "from": start, "to": end, "services": services}
 
 
 def _openmetrics(app: App, counts: Mapping[str, Counts]) -> str:
-    from prometheus_client.openmetrics.exposition import generate_latest  # noqa: PLC0415
-    from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415
+    from prometheus_client.openmetrics.exposition import generate_latest
+    from prometheus_client.registry import CollectorRegistry
 
-    from monitor.adapters.prometheus.requests import FixedCollector  # noqa: PLC0415
+    from monitor.adapters.prometheus.requests import FixedCollector
 
     registry = CollectorRegistry()
-    registry.register(FixedCollector(counts, app.log_rules))
+    registry.register(FixedCollector(counts, app.wiring.log_rules))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library types only some
     return text.decode()
 
@@ -141,7 +151,7 @@ def _openmetrics(app: App, counts: Mapping[str, Counts]) -> str:
 def _show(app: App, counts: Mapping[str, Counts], start: float, end: float) -> None:
     rows = []
     for service, count in counts.items():
-        window = count.window(app.log_rules[service].buckets)
+        window = count.window(_buckets(app, service))
         rows.append(
             [
                 service,
@@ -153,11 +163,11 @@ def _show(app: App, counts: Mapping[str, Counts], start: float, end: float) -> N
                 str(window.unparsed),
             ]
         )
-    click.secho(f"{app.log_source.name}, {_moment(start)} to {_moment(end)}", dim=True)
+    click.secho(f"{app.wiring.log_source.name}, {_moment(start)} to {_moment(end)}", dim=True)
     click.echo(table(["SERVICE", "REQUESTS", "PER SECOND", "5XX", "P50", "P95", "P99", "CODES", "UNPARSED"], rows))
     if len(counts) == 1:
         service, count = next(iter(counts.items()))
-        _chart(count.cumulative(app.log_rules[service].buckets))
+        _chart(count.cumulative(_buckets(app, service)))
 
 
 def _chart(cumulative: Mapping[str, int]) -> None:
@@ -179,9 +189,11 @@ def _chart(cumulative: Mapping[str, int]) -> None:
 
 
 def _explain(app: App, services: Sequence[str], *, as_json: bool) -> None:
-    told = {service: app.log_source.explain(service) for service in services}
+    told = {service: app.wiring.log_source.explain(service) for service in services}
     if as_json:
-        emit_json({"source": app.log_source.name, "services": {name: dict(pairs) for name, pairs in told.items()}})
+        emit_json(
+            {"source": app.wiring.log_source.name, "services": {name: dict(pairs) for name, pairs in told.items()}}
+        )
         return
     for service, pairs in told.items():
         for name, text in pairs:

@@ -46,7 +46,7 @@ def test(settings: Settings, as_json: bool) -> int:
     if not app.alerting.channels and app.config.notify.alertmanager is None:
         raise UsageError("bgmon.yml names no channel", hint='add: notify: {urls: ["${SLACK_URL}"]}')
     outgoing = _message(app)
-    app.messages.check(outgoing)
+    app.wiring.messages.check(outgoing)
     results = []
     for channel in app.alerting.channels:
         results.append((channel.label, _try(partial(channel.send, outgoing, deadline=_deadline(app)))))
@@ -78,9 +78,9 @@ def _deadline(app: App) -> float:
 
 
 def _message(app: App) -> Outgoing:
-    from monitor.domain.alerting.conditions import Condition  # noqa: PLC0415
-    from monitor.domain.alerting.open_alerts import Message, MessageLine  # noqa: PLC0415
-    from monitor.ports.notify import Outgoing  # noqa: PLC0415
+    from monitor.domain.alerting.conditions import Condition
+    from monitor.domain.alerting.open_alerts import Message, MessageLine
+    from monitor.ports.notify import Outgoing
 
     now = time.time()
     condition = Condition("test", "", "info", f"this is a test: alerts of {app.project} on {app.host} arrive here")
@@ -88,8 +88,8 @@ def _message(app: App) -> Outgoing:
 
 
 def _push(app: App, outgoing: Outgoing) -> None:
-    from monitor.adapters.notify import make_sink  # noqa: PLC0415
-    from monitor.domain.alerting.open_alerts import Alert  # noqa: PLC0415
+    from monitor.adapters.notify import make_sink
+    from monitor.domain.alerting.open_alerts import Alert
 
     sink = make_sink(app.config.notify, project=app.project, host=app.host)
     assert sink is not None

@@ -53,8 +53,8 @@ def reporter(*, as_json: bool, verbose: int) -> Iterator[Callable[[DeployEvent],
 
         yield say
         return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+    from rich.console import Console  # slow to import
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     console = Console(highlight=False)
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -86,7 +86,7 @@ class _Human:
         self._tasks: dict[str, TaskID] = {}
 
     def show(self, event: DeployEvent) -> None:
-        from rich.markup import escape  # noqa: PLC0415
+        from rich.markup import escape
 
         if event.event == "progress":
             task = self._tasks.get(event.service)

@@ -121,13 +121,13 @@ def remove(settings: Settings, yes: bool, as_json: bool) -> None:
 
 
 def _lock(app: App, purpose: str) -> Any:
-    from monitor.services.deploy.traffic import PROXY_LOCK  # noqa: PLC0415
+    from monitor.services.deploy.traffic import PROXY_LOCK
 
     return app.locks.acquire(PROXY_LOCK, wait=30.0, purpose=purpose)
 
 
 def _print_config(app: App, as_json: bool) -> None:
-    text = app.proxy_config()
+    text = app.wiring.proxy_config()
     if as_json:
         emit_json({"config": text})
     else:

@@ -53,7 +53,7 @@ def job(app: App, argv: list[str], host: str, services: Iterable[str]) -> dict[s
 
 def run_remote(app: App, host: str, argv: list[str], services: Iterable[str] = ()) -> int:
     """Run a command on one host; its exit code. Raises UsageError, UnreachableError."""
-    from monitor.adapters.ssh.client import run_on  # noqa: PLC0415
+    from monitor.adapters.ssh.client import run_on
 
     section = app.config.hosts.get(host)
     if section is None or section.ssh is None:

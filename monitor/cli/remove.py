@@ -29,7 +29,7 @@ def command(settings: Settings, service: str, yes: bool, wait: float, as_json: b
       bgmon remove core
       bgmon remove core --yes --json
     """
-    from monitor.services.deploy.lifecycle import remove  # noqa: PLC0415
+    from monitor.services.deploy.lifecycle import remove
 
     if not yes and (as_json or not sys.stdin.isatty()):
         raise UsageError(f"this takes {service} off this host", hint="say so with --yes")

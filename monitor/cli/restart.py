@@ -24,6 +24,6 @@ def command(settings: Settings, services: tuple[str, ...], wait: float, as_json:
       bgmon restart core
       bgmon restart core search --json
     """
-    from monitor.services.deploy.lifecycle import restart  # noqa: PLC0415
+    from monitor.services.deploy.lifecycle import restart
 
     return change(settings, services, lambda parts, service: restart(parts, service, wait=wait), as_json=as_json)

@@ -43,9 +43,9 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon rollback core
       bgmon rollback core --to abc
     """
-    from monitor.cli.output import emit_json  # noqa: PLC0415
-    from monitor.services.deploy.deployer import roll_back  # noqa: PLC0415
-    from monitor.services.deploy.rollback import choose  # noqa: PLC0415
+    from monitor.cli.output import emit_json
+    from monitor.services.deploy.deployer import roll_back
+    from monitor.services.deploy.rollback import choose
 
     app = settings.app()
     require(app, service)

@@ -18,6 +18,6 @@ def command(_as_json: bool) -> None:
       # then, as the first line of bgmon.yml:
       # yaml-language-server: $schema=./bgmon.schema.json
     """
-    from monitor.config.describe import described_schema  # noqa: PLC0415 - pydantic is slow to import
+    from monitor.config.describe import described_schema  # pydantic is slow to import
 
     emit_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **described_schema()})

@@ -26,7 +26,7 @@ LONGEST: Final = 30 * 86400.0
 @click.argument("pattern", required=False, shell_complete=complete_service)
 @click.option("--for", "duration", metavar="DURATION", help="How long: 30m, 2h, 24h.")
 @click.option("--reason", default="", help="Why; shown in the list.")
-@click.option("--lift", type=int, metavar="ID", help="End a silence before its time.")
+@click.option("--lift", type=click.IntRange(1, 2**53), metavar="ID", help="End a silence before its time.")
 @json_option
 @pass_settings
 def command(
@@ -63,8 +63,8 @@ def command(
 
 
 def _silence(app: App, pattern: str, duration: str | None, reason: str, now: float) -> Silence:
-    from monitor.adapters.host.locks import who  # noqa: PLC0415
-    from monitor.config.base import parse_duration  # noqa: PLC0415
+    from monitor.adapters.host.locks import who
+    from monitor.config.base import parse_duration
 
     if duration is None:
         raise UsageError("how long?", hint=f"bgmon silence {pattern} --for 2h")
@@ -80,7 +80,7 @@ def _silence(app: App, pattern: str, duration: str | None, reason: str, now: flo
 
 def _known(app: App, pattern: str) -> None:
     """A silence that covers nothing is a typing error, and would let alerts through. Raises UsageError."""
-    from monitor.domain.alerting.conditions import ConditionKind  # noqa: PLC0415
+    from monitor.domain.alerting.conditions import ConditionKind
 
     names = [*app.config.services, *(peer.name for peer in app.config.watch.peers), *app.store.services()]
     names += get_args(ConditionKind)

@@ -24,6 +24,6 @@ def command(settings: Settings, services: tuple[str, ...], wait: float, as_json:
       bgmon start core
       bgmon start core search --json
     """
-    from monitor.services.deploy.lifecycle import start  # noqa: PLC0415
+    from monitor.services.deploy.lifecycle import start
 
     return change(settings, services, lambda parts, service: start(parts, service, wait=wait), as_json=as_json)

@@ -42,13 +42,16 @@ def command(settings: Settings, watch: bool, as_json: bool) -> int:
 
 
 def _show(app: App, *, as_json: bool) -> int:
-    from monitor.services.deploy.status import rows  # noqa: PLC0415
+    from monitor.services.deploy.status import picture
 
-    services, orphans = rows(app.engine, app.store, app.project, app.specs)
+    found = picture(app.engine, app.own, app.store, app.project, app.specs)
+    services = found.services
     if as_json:
         document: dict[str, Any] = {"services": [asdict(row) for row in services]}
-        if orphans:
-            document["orphans"] = [asdict(orphan) for orphan in orphans]
+        if found.orphans:
+            document["orphans"] = [asdict(orphan) for orphan in found.orphans]
+        if found.lookalikes:
+            document["lookalikes"] = [asdict(one) for one in found.lookalikes]
         emit_json(document)
     else:
         lines = [
@@ -69,8 +72,11 @@ def _show(app: App, *, as_json: bool) -> int:
         click.secho(head, dim=True)
         for row, line in zip(services, rest, strict=True):
             click.secho(line, fg=_COLORS.get(row.state, "red" if row.version else None))
-        for orphan in orphans:
+        for orphan in found.orphans:
             click.secho(f"orphan: {orphan.name} ({orphan.state}); bgmon prune removes it", fg="yellow", err=True)
+        for one in found.lookalikes:
+            text = f"lookalike: {one.name} ({one.state}) carries our labels, but bgmon did not make it: left alone"
+            click.secho(f"{text}; to remove it: bgmon prune --id {one.id[:12]}", fg="yellow", err=True)
     fine = {"running", "stopped", "maintenance", "starting", "deploying", "not deployed"}
     return 0 if all(row.state in fine for row in services) else 1
 

@@ -24,6 +24,6 @@ def command(settings: Settings, services: tuple[str, ...], wait: float, as_json:
       bgmon stop core
       bgmon stop core search --json
     """
-    from monitor.services.deploy.lifecycle import stop  # noqa: PLC0415
+    from monitor.services.deploy.lifecycle import stop
 
     return change(settings, services, lambda parts, service: stop(parts, service, wait=wait), as_json=as_json)

@@ -42,8 +42,8 @@ def command(settings: Settings, every: float, once: bool, as_json: bool) -> None
       bgmon top --once
       bgmon top --json        the same picture as data
     """
-    from rich.console import Console  # noqa: PLC0415
-    from rich.live import Live  # noqa: PLC0415
+    from rich.console import Console
+    from rich.live import Live
 
     app = settings.app()
     source = app.status_view()
@@ -61,11 +61,11 @@ def command(settings: Settings, every: float, once: bool, as_json: bool) -> None
 
 
 def _screen(snapshot: StatusSnapshot) -> RenderableType:
-    from rich.console import Group  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
 
-    from monitor.domain.health.causes import span  # noqa: PLC0415
+    from monitor.domain.health.causes import span
 
     head = Text(f"{snapshot.project} on {snapshot.host}, {time.strftime('%H:%M:%S', time.localtime(snapshot.at))}")
     services = Table(box=None, pad_edge=False, header_style="bold")
@@ -97,7 +97,7 @@ def _screen(snapshot: StatusSnapshot) -> RenderableType:
 
 def _bars(history: tuple[HealthBucket, ...], now: float) -> Text:
     """One mark an hour: green without a failed probe, yellow with some, red with more than half."""
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     hours: list[list[int]] = [[0, 0] for _ in range(_BARS)]
     for bucket in history:

@@ -38,19 +38,19 @@ def command(settings: Settings, once: bool, verbose: int, as_json: bool) -> int:
     app = settings.app()
     _log(max(verbose, settings.verbose), once=once)
     if once:
-        watches = app.watch_round().run()
+        watches = app.one_shot().run()
         left = app.alerting.drain()
         if left:
             click.echo(f"{left} alert message(s) could not be delivered; the next round tries again", err=True)
         return _once(watches, as_json=as_json)
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     asyncio.run(app.watch_daemon().run())
     return 0
 
 
 def _once(watches: dict[str, Watch], *, as_json: bool) -> int:
-    from monitor.domain.health.watch import DOWN  # noqa: PLC0415
+    from monitor.domain.health.watch import DOWN
 
     found = [watch for _, watch in sorted(watches.items())]
     if as_json:

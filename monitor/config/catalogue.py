@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from monitor.config.loader import problem_of
-from monitor.config.yamlfile import Document, parse
+from monitor.config.loader import problems_of
+from monitor.config.yamlfile import Document, parse, read_text
 from monitor.errors import ConfigError, Problem
 
 M = TypeVar("M", bound=BaseModel)
@@ -47,8 +47,7 @@ def load_catalogue(model: type[M], *folders: Path) -> list[tuple[Document, M]]:
         except ConfigError as error:
             problems.extend(error.problems)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
-            problems.extend(problem_of(document, dict(item), model) for item in details)
+            problems.extend(problems_of(document, error, model))
     raise_for(problems)
     return loaded
 
@@ -57,13 +56,3 @@ def raise_for(problems: Sequence[Problem]) -> None:
     """Raise ConfigError when there are any."""
     if problems:
         raise ConfigError(list(problems))
-
-
-def read_text(path: Path) -> str:
-    """Raises ConfigError when it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ConfigError([Problem(str(path), 0, "", "is not UTF-8 text")]) from None
-    except OSError as error:
-        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None

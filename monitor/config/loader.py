@@ -12,10 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from monitor.config.schema import Config
 from monitor.config.substitution import Substitution
-from monitor.config.yamlfile import Document, Path, dotted, parse
+from monitor.config.yamlfile import Document, Path, dotted, parse, read_text
+from monitor.domain.printable import printable
 from monitor.errors import ConfigError, Problem, UsageError
 
 DEFAULT_FILE: Final = "bgmon.yml"
+_MOST_PROBLEMS: Final = 100  # more help nobody, and finding the nearest key for each takes long
+_LONGEST_MESSAGE: Final = 1200
 
 
 def find_file(given: str | None) -> FilePath:
@@ -44,13 +47,7 @@ def load_file(path: FilePath, environ: Mapping[str, str] | None = None) -> Confi
     Raises:
         ConfigError: with every problem found.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ConfigError([Problem(str(path), 0, "", "is not UTF-8 text")]) from None
-    except OSError as error:
-        raise ConfigError([Problem(str(path), 0, "", f"cannot be read: {error.strerror}")]) from None
-    return load_text(text, str(path), os.environ if environ is None else environ)
+    return load_text(read_text(path), str(path), os.environ if environ is None else environ)
 
 
 def load_text(text: str, file: str, environ: Mapping[str, str]) -> Config:
@@ -66,12 +63,16 @@ def load_text(text: str, file: str, environ: Mapping[str, str]) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        problems = []
-        for item in error.errors(include_url=False, include_input=False):
-            found = dict(item)
-            problems.append(substitution.mask(problem_of(document, found, Config), path_of(found)))
-        raise ConfigError(problems) from None
+        places = [path_of(dict(item)) for item in error.errors(include_url=False, include_input=False)]
+        problems = zip(problems_of(document, error, Config), places, strict=False)
+        raise ConfigError([substitution.mask(problem, path) for problem, path in problems]) from None
     return config.with_variables(substitution.secrets, substitution.sealed)
+
+
+def problems_of(document: Document, error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """What pydantic found about `document`, which should have been a `model`; the first hundred of it."""
+    found = error.errors(include_url=False, include_input=False)
+    return [problem_of(document, dict(item), model) for item in found[:_MOST_PROBLEMS]]
 
 
 def problem_of(document: Document, error: dict[str, Any], model: type[BaseModel]) -> Problem:
@@ -82,7 +83,9 @@ def problem_of(document: Document, error: dict[str, Any], model: type[BaseModel]
         message = "unknown key" + _nearest(str(path[-1]), known_keys(path[:-1], model))
     elif error["type"] == "missing":
         message = "is missing"
-    return Problem(document.file, document.line(path), dotted(path), message[:1].lower() + message[1:])
+    return Problem(
+        document.file, document.line(path), dotted(path), printable(message[:1].lower() + message[1:], _LONGEST_MESSAGE)
+    )
 
 
 def path_of(error: Mapping[str, Any]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.config.schema import Config
 from monitor.config.service import ServiceSection
+from monitor.domain.logs.events import EventRule
 from monitor.domain.logs.rules import LogRule
 
 
@@ -13,6 +14,12 @@ def log_rule(section: ServiceSection) -> LogRule | None:
         return None
     threshold = section.slo.latency.threshold if section.slo.latency else None
     return section.logs.rule(health_path=section.health.path, slo_threshold=threshold)
+
+
+def event_rules(config: Config) -> dict[str, EventRule]:
+    """What is counted in each service's own output, besides requests."""
+    rules = {name: section.logs.events() for name, section in config.services.items()}
+    return {name: rule for name, rule in rules.items() if rule is not None}
 
 
 def log_rules(config: Config) -> dict[str, LogRule]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
-from monitor.domain.logs.rules import LogRule, default_fields, rule_problem
+from monitor.config.logmatch import ConditionText, condition
+from monitor.domain.logs.events import MOST as MOST_EVENTS
+from monitor.domain.logs.events import Event, EventRule
+from monitor.domain.logs.formats import PRESETS
+from monitor.domain.logs.ownformat import dialect
+from monitor.domain.logs.rules import LogRule, default_fields, format_of, rule_problem
 from monitor.domain.names import LOKI_LABELS
 
 _SERVICE = "service"
+
+
+EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class ServiceLogs(Model):
@@ -18,8 +27,10 @@ class ServiceLogs(Model):
 
     source: Literal["proxy", "app", "off"] = "proxy"
     """`proxy`: the proxy's access log; `app`: the service's own output, in `format`; `off`: no request metrics."""
-    format: Literal["json", "logfmt", "nginx", "caddy", "regex"] = "json"
-    """`nginx` is the combined format, with `$request_time` after it when durations are wanted."""
+    format: str = "json"
+    """`json`, `logfmt`, `regex`, a server's layout (`nginx`, `ingress-nginx`, `apache-vhost`, `caddy`, `traefik`,
+    `traefik-json`, `haproxy-http`, `envoy`, `gunicorn`, `uvicorn`, `morgan`, `rails`), or the format string that the
+    server itself has: nginx's `log_format`, Apache's `LogFormat`, gunicorn's `access_log_format`."""
     status: str | None = None
     """The field with the HTTP status, `status` by default. In JSON, `a.b` is inside of an object; `["a.b"]` a name."""
     duration: str | None = None
@@ -32,26 +43,67 @@ class ServiceLogs(Model):
     """The field with the request's path, to leave out health checks; `path` by default."""
     ignore: tuple[str, ...] | None = None
     """Paths of requests to leave out; the service's health path by default."""
+    only: ConditionText | None = None
+    """Which lines are requests: text that they hold, or `{field: value}`, `{contains: text}`, `{matches: RE2}`; all of
+    several must hold. A value may be a list, and end in `*`. What is no request is in no count."""
+    count: dict[EventName, ConditionText] = {}
+    """Lines of the service's own output to count by a name, requests or not: `{errors: {level: error}}`. Conditions are
+    written as for `only`; `format` says how its lines are read, whatever the `source` of its requests."""
+    routes: tuple[str, ...] = ()
+    """Patterns of paths to tell apart by a `route` label: `/users/:id`, `/static/*`; at most 100. The first that fits
+    counts, everything else is `other`."""
+    methods: bool = False
+    """Tell routes apart by a `method` label as well."""
     buckets: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Upper bounds of the histogram in seconds, rising; empty takes the default ones and the SLO's threshold."""
+    """Upper bounds of the histogram in seconds, rising; empty takes the default ones. An SLO's threshold is one."""
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, text: str) -> str:
+        if text not in PRESETS and not dialect(text):
+            known = ", ".join(PRESETS)
+            raise ValueError(
+                f"{text!r} is no format; there are {known}, and the server's own: with $status or %>s in it"
+            )
+        return text
 
     @model_validator(mode="after")
     def _fits(self) -> ServiceLogs:
         if self.source != "app":
-            for name in ("format", "status", "duration", "unit", "regex", "path"):
+            own = () if self.count else ("format", "regex")
+            for name in (*own, "status", "duration", "unit", "path", "only"):
                 if name in self.model_fields_set:
                     raise ValueError(f"{name} describes a service's own log: add `source: app`")
+        if self.methods and not self.routes:
+            raise ValueError("methods tell routes apart: give routes")
         if (self.format == "regex") != (self.regex is not None):
             raise ValueError("format: regex and a regex go together")
-        problem = rule_problem(self._rule(), self._groups())
+        problem = rule_problem(self._rule(), self._groups()) or self._events_problem()
         if problem:
             raise ValueError(problem)
         return self
 
+    def _events_problem(self) -> str:
+        events = self.events()
+        if events is None:
+            return ""
+        if len(events.events) > MOST_EVENTS:
+            return f"count: {len(events.events)} events, {MOST_EVENTS} are allowed"
+        problem = rule_problem(replace(events.reading, status=""), self._groups())
+        return problem and f"count: {problem}"
+
+    def events(self) -> EventRule | None:
+        """What is counted in its own lines; None for nothing."""
+        if not self.count:
+            return None
+        return EventRule(
+            tuple(Event(name, condition(text)) for name, text in self.count.items()), self.format, self.regex or ""
+        )
+
     def _groups(self) -> frozenset[str] | None:
         if self.regex is None:
             return None
-        from monitor.domain.logs.text import compile_re2, group_numbers  # noqa: PLC0415 - re2 is slow to load
+        from monitor.domain.logs.text import compile_re2, group_numbers  # re2 is slow to load
 
         try:
             return frozenset(group_numbers(compile_re2(self.regex)))
@@ -71,7 +123,7 @@ class ServiceLogs(Model):
             duration = duration if duration in groups else None
             path = path if path in groups else None
         ignore = self.ignore if self.ignore is not None else (health_path,) if health_path else ()
-        buckets = self.buckets or with_threshold(LogRule().buckets, slo_threshold)
+        buckets = with_threshold(self.buckets or LogRule().buckets, slo_threshold)
         return LogRule(
             format=format_,
             status=self.status or status,
@@ -81,6 +133,9 @@ class ServiceLogs(Model):
             ignore=tuple(item.partition("?")[0] for item in ignore),
             regex=self.regex or "",
             buckets=buckets,
+            routes=self.routes,
+            method=(format_of(format_).method or "method") if self.routes and self.methods else None,
+            only=format_of(format_).only if self.only is None else condition(self.only),
         )
 
 

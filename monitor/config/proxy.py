@@ -62,8 +62,8 @@ class ProxySection(Model):
     """Host ports on 127.0.0.1 that containers are published on."""
     timeouts: TimeoutsSection = TimeoutsSection()
     retries: int = Field(default=1000, ge=0, le=10000)
-    """How often a refused connection is tried again, `timeouts.connect` apart (1 s at most): the cushion for a
-    container that restarts, 30 s by default."""
+    """How often a connection is tried again that was refused, `timeouts.connect` apart (1 s at most): the cushion for a
+    container that restarts, 30 s by default. A request that was sent is sent again once at most, all the same."""
     reuse_connections: bool = False
     """Keep connections to services open between requests: twice the requests a second for the smallest answers, but
     reads that meet the moment a container dies may break."""

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from monitor.config.base import Duration, Model, Name, Share, Size
 from monitor.config.logs import ServiceLogs
+from monitor.config.spelled import as_written, plain
 
 _SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
 MAX_PORT = 65535
@@ -21,10 +30,16 @@ DOCKER_OPTIONS = frozenset(
         "ulimits", "userns_mode", "working_dir",
     }
 )  # fmt: skip
+# Of those, what the engine wants as numbers or booleans. All else is text there, and is passed on as it was written.
+_NOT_TEXT = frozenset({"mem_reservation", "memswap_limit", "oom_score_adj", "privileged", "shm_size", "ulimits"})
+
+
+# Editors must not mark `PORT: 8080`, which is taken as it is written.
+_WRITTEN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str | dict) else value
+    return [value] if isinstance(value, str | dict | int | float) else value
 
 
 def _as_argv(value: object) -> object:
@@ -33,10 +48,10 @@ def _as_argv(value: object) -> object:
 
 
 def _as_text(value: object) -> object:
-    """Environment values: YAML's true, 8080 and 1.5 become the text a process sees."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else value
+    """Environment values: what stands in the file, letter by letter."""
+    if value is None:
+        raise ValueError('has no value: write "" for an empty text, and quote "null" or "~" where the word is meant')
+    return as_written(value)
 
 
 def _as_bake(value: object) -> object:
@@ -82,12 +97,11 @@ class HealthSection(Model):
     failures: int = Field(default=3, ge=1, le=100)
     """Bad answers in a row that make it unhealthy."""
     start: Duration = 60.0
-    """How long a new container may take until it is healthy."""
+    """How long a new container may take until it is healthy, in every mode: a HEALTHCHECK with a longer start period of
+    its own needs a longer one here."""
     settle: Duration = 5.0
     """How long a service without any health check must stay up to count as healthy."""
-    status: Annotated[tuple[str, ...], BeforeValidator(lambda v: _as_list(str(v) if isinstance(v, int) else v))] = (
-        "200",
-    )
+    status: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ("200",)
     """Statuses that count as healthy: `200`, or ranges such as `200-399`."""
     headers: dict[str, str] = {}
     """Headers to send, for instance `Host`."""
@@ -95,11 +109,6 @@ class HealthSection(Model):
     """Headers that the answer must have, with these values."""
     body: str | None = None
     """Text that the answer must hold."""
-
-    @field_validator("status", mode="before")
-    @classmethod
-    def _ints_to_text(cls, value: object) -> object:
-        return [str(item) for item in value] if isinstance(value, list | tuple) else value
 
     @field_validator("status")
     @classmethod
@@ -138,6 +147,8 @@ class BakeSection(Model):
     """Slowest p95 out of the logs."""
     min_requests: int = Field(default=20, ge=1)
     """Fewer requests than this say nothing."""
+    max_events: dict[str, Annotated[int, Field(ge=0)]] = {}
+    """Most lines of its log for events of `logs.count`, for instance `{errors: 10}`."""
 
 
 class DeploySection(Model):
@@ -181,15 +192,21 @@ class LogFilesSection(Model):
     """How many files are kept."""
 
 
+def _percent(value: float | None) -> float | None:
+    if value is not None and value < 1:
+        raise ValueError(f"is a percentage: for a share of {value:g} write {value * 100:g}")
+    return value
+
+
 class LatencyObjective(Model):
     threshold: Duration
     """A request this fast is a good one."""
-    target: float = Field(gt=0, lt=100)
+    target: Annotated[float, AfterValidator(_percent)] = Field(gt=0, lt=100)
     """Percent of requests that must be good."""
 
 
 class SloSection(Model):
-    availability: float | None = Field(default=None, gt=0, lt=100)
+    availability: Annotated[float | None, AfterValidator(_percent)] = Field(default=None, gt=0, lt=100)
     """Percent of requests without a 5xx."""
     latency: LatencyObjective | None = None
     """How many requests must be how fast."""
@@ -210,8 +227,8 @@ class ServiceSection(Model):
     """What counts as healthy."""
     limits: LimitsSection = LimitsSection()
     """Resources it may use."""
-    env: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
-    """Environment variables; secrets do not belong here."""
+    env: dict[str, Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_WRITTEN)]] = {}
+    """Environment variables, letter by letter as written here (`1.10`, `01234`); secrets do not belong here."""
     secrets: tuple[str, ...] = ()
     """Names of variables taken from the environment or .bgmon/secrets."""
     volumes: tuple[str, ...] = ()
@@ -220,12 +237,12 @@ class ServiceSection(Model):
     """Existing Docker networks to join besides the project's own."""
     command: Annotated[tuple[str, ...], BeforeValidator(_as_argv)] = ()
     """Instead of the image's own; one string runs through a shell."""
-    user: Annotated[str | None, BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)] = None
+    user: str | None = None
     """User or uid inside the container."""
     read_only: bool = False
     """A root file system that cannot be written."""
     init: bool = True
-    """Run a small init as pid 1, which passes signals on and reaps zombies."""
+    """Run a small init as pid 1, which passes signals on and reaps zombies; left out where the image brings its own."""
     depends_on: tuple[Name, ...] = ()
     """Services that it needs."""
     docker: dict[str, Any] = {}
@@ -241,6 +258,14 @@ class ServiceSection(Model):
     slo: SloSection = SloSection()
     """Objectives, for boards and alerts."""
 
+    @model_validator(mode="after")
+    def _events_are_counted(self) -> ServiceSection:
+        for name in self.deploy.bake.max_events:
+            if name not in self.logs.count:
+                known = ", ".join(self.logs.count) or "none"
+                raise ValueError(f"bake.max_events: {name} is no event of logs.count, which has {known}")
+        return self
+
     @field_validator("docker")
     @classmethod
     def _known_options(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +274,7 @@ class ServiceSection(Model):
                 raise ValueError(
                     f"{key!r} is not an option bgmon passes on; allowed: {', '.join(sorted(DOCKER_OPTIONS))}"
                 )
-        return options
+        return {key: plain(value) if key in _NOT_TEXT else as_written(value) for key, value in options.items()}
 
     @field_validator("volumes")
     @classmethod

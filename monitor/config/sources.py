@@ -10,9 +10,9 @@ from typing import Final
 from monitor import __version__
 from monitor.assets import assets
 from monitor.config.boards import load_boards
-from monitor.config.catalogue import read_text
 from monitor.config.generate import GenerateSection
 from monitor.config.rules import load_rules
+from monitor.config.yamlfile import read_text
 from monitor.errors import ConfigError, Problem
 from monitor.render.render_all import Sources
 from monitor.render.shippers import TEMPLATES
@@ -37,6 +37,7 @@ def load_sources(section: GenerateSection, folder: Path) -> Sources:
         load_rules(assets(RULES), *([rules] if rules else [])),
         {name: _template(name, shippers) for name in TEMPLATES},
         _pages(assets(RUNBOOKS)) | (_pages(rules / "runbooks") if rules else {}),
+        frozenset(name for name in TEMPLATES if _is_own(name, shippers)),
     )
 
 
@@ -60,9 +61,11 @@ def _own(given: str | None, folder: Path, key: str) -> Path | None:
 
 
 def _template(name: str, own: Path | None) -> str:
-    if own is not None and (own / name).is_file():
-        return read_text(own / name)
-    return read_text(assets(SHIPPERS) / name)
+    return read_text(own / name if own is not None and _is_own(name, own) else assets(SHIPPERS) / name)
+
+
+def _is_own(name: str, own: Path | None) -> bool:
+    return own is not None and (own / name).is_file()
 
 
 def _pages(folder: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from monitor.domain.names import LABEL_COLOR, LABEL_DEPLOY, LABEL_PROJECT, LABEL_SERVICE, LABEL_VERSION
 
@@ -36,6 +36,14 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The last run of an image's HEALTHCHECK; exit code -1 stands for one that took too long."""
+
+    exit_code: int
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """What the engine says of a container. Times are unix seconds, None where the engine has none."""
 
@@ -57,6 +65,8 @@ class Container:
     pid: int = 0
     ports: Mapping[int, int] = field(default_factory=dict)  # container port -> host port
     networks: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()  # folders of the host
+    check: CheckResult | None = None  # None before the first run of a HEALTHCHECK, and without one
 
     @property
     def project(self) -> str:
@@ -84,6 +94,18 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """What the engine says of a network. `members` are the ids of running containers on it."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    internal: bool
+    subnets: tuple[str, ...] = ()
+    members: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     id: str
     tags: tuple[str, ...]
@@ -92,7 +114,24 @@ class Image:
     size: int
     healthcheck: bool = False
     exposed_ports: tuple[int, ...] = ()
+    entrypoint: tuple[str, ...] = ()
     created_at: float | None = None
+
+
+# First programs of an entry point that are an init themselves. Some of them (s6-overlay) end at once unless they are
+# pid 1, and none of them needs another one above it.
+_INITS: Final = frozenset({
+    "init", "s6-svscan", "s6-overlay-suexec", "tini", "tini-static", "dumb-init", "catatonit", "docker-init", "my_init",
+    "runsvdir", "runit", "runit-init", "systemd", "pid1",
+})  # fmt: skip
+
+
+def brings_init(image: Image, wanted: ContainerSpec) -> bool:
+    """Whether the first program of the container is an init of the image's own, which ours must not stand above."""
+    given = wanted.extra.get("entrypoint")
+    first = image.entrypoint if given is None else given.split() if isinstance(given, str) else tuple(given)
+    program = first or wanted.command
+    return bool(program) and str(program[0]).rpartition("/")[2] in _INITS
 
 
 @dataclass(frozen=True, slots=True)

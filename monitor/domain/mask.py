@@ -92,7 +92,7 @@ def _grouped(expressions: Iterable[bytes]) -> Iterable[bytes]:
 
 
 def _compile(expression: bytes) -> Any:
-    import re2  # noqa: PLC0415 - 10 ms, for those who have secrets
+    import re2
 
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1  # bytes; RE2 would refuse a text that is no UTF-8

@@ -8,12 +8,15 @@ from typing import Final, Literal
 Color = Literal["blue", "green"]
 COLORS: Final[tuple[Color, Color]] = ("blue", "green")
 
-# Labels on every container bgmon starts. A container without LABEL_PROJECT is a stranger's and is never touched.
+# Labels on every container bgmon starts. They are for people, shippers and filters; whether a container is bgmon's own,
+# its recorded id alone decides (domain/own.py).
 LABEL_PROJECT: Final = "bgmon.project"
 LABEL_SERVICE: Final = "bgmon.service"
 LABEL_COLOR: Final = "bgmon.color"
 LABEL_VERSION: Final = "bgmon.version"
 LABEL_DEPLOY: Final = "bgmon.deploy"
+LABEL_MADE: Final = "bgmon.made"  # a random word; says which container it is while its id is not on record yet
+LABEL_POOL: Final = "bgmon.pool"  # on networks: the address pool that the subnet was cut out of
 LABEL_KIND: Final = "bgmon.kind"  # "app" for services, "access" for the proxy, whose output is the access log
 
 KIND_APP: Final = "app"
@@ -30,6 +33,7 @@ METRIC_REQUESTS: Final = "bgmon_http_requests_total"  # service, code
 METRIC_DURATION: Final = "bgmon_http_request_duration_seconds"  # service; histogram
 METRIC_LOG_LINES: Final = "bgmon_log_lines_total"  # service
 METRIC_LOG_UNPARSED: Final = "bgmon_log_lines_unparsed_total"  # service
+METRIC_LOG_EVENTS: Final = "bgmon_log_events_total"  # service, event
 METRIC_LOG_SOURCE_UP: Final = "bgmon_log_source_up"
 METRIC_LOG_SOURCE_LAG: Final = "bgmon_log_source_lag_seconds"
 METRIC_LOG_SOURCE_WARNINGS: Final = "bgmon_log_source_warnings_total"
@@ -85,7 +89,7 @@ def name_problem(name: str) -> str:
         return "is empty"
     if len(name) > MAX_NAME:
         return f"has {len(name)} characters, {MAX_NAME} are allowed"
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         return "may hold a-z, 0-9, '-', '_' and '.', and must begin and end with a letter or a digit"
     return ""
 

@@ -12,6 +12,7 @@ from monitor.domain.containers import (
     EngineEvent,
     EngineInfo,
     Image,
+    Network,
     PullProgress,
 )
 
@@ -120,8 +121,14 @@ class Engine(Protocol):
     def close_events(self) -> None: ...
 
     def ensure_network(self, name: str, labels: Mapping[str, str], *, internal: bool = False) -> None:
-        """Make a network unless it is there; an internal one has no way out, and no say in published ports."""
+        """Make a network unless it is there; an internal one has no way out, and no say in published ports.
+
+        A new one gets a small subnet of its own, so that containers may be given addresses at wish. Raises EngineError
+        with what to do when no address pool is left.
+        """
         ...
+
+    def network(self, name: str) -> Network | None: ...
 
     def remove_network(self, name: str) -> None:
         """One that is gone is no error."""

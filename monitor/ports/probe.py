@@ -9,6 +9,6 @@ from monitor.domain.health.probing import ProbeAnswer
 
 
 class Prober(Protocol):
-    def probe(self, address: str, port: int, policy: HealthPolicy, *, timeout: float | None = None) -> ProbeAnswer:
-        """Never raises: whatever goes wrong is an answer. Redirects are not followed, bodies are cut at 64 KiB."""
+    def probe(self, address: str, port: int, policy: HealthPolicy) -> ProbeAnswer:
+        """What AsyncProber.probe gives for this address and the policy's path. Never raises."""
         ...

@@ -70,8 +70,8 @@ class AsyncProber(Protocol):
     async def probe(self, url: str, policy: HealthPolicy) -> ProbeAnswer:
         """One look, cut off after `policy.timeout` seconds. Never raises: whatever goes wrong is an answer.
 
-        Every probe looks the name up anew and opens a connection of its own; redirects are not followed, bodies are
-        cut at 64 KiB.
+        Every probe looks the name up anew and opens a connection of its own. Redirects are not followed, a packed
+        body is unpacked, bodies are cut at 64 KiB.
         """
         ...
 

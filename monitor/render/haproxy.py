@@ -11,20 +11,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.domain.names import COLORS, Color
 from monitor.domain.proxy.routes import ServiceRoute, Slot
 from monitor.domain.proxy.settings import ProxySettings
 from monitor.domain.proxy.table import Certificate, binds, certificates, entries, listeners, wildcards
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from monitor.render.haproxytext import config_template, lines, page_template, pair, version_word
 
 CONFIG: Final = "haproxy.cfg"
 ADMIN_SOCKET: Final = "admin.sock"
 MASTER_SOCKET: Final = "master.sock"
+WAITING_SOCKET: Final = "waiting.sock"
 HOSTS_MAP: Final = "hosts.map"
 WILDCARDS_MAP: Final = "wildcards.map"
 INTERNAL_MAP: Final = "internal.map"
@@ -33,11 +31,16 @@ MAINTENANCE_MAP: Final = "maintenance.map"
 CERTIFICATES: Final = "certificates.list"
 MAINTENANCE_PAGE: Final = "maintenance.html"
 
-# The slot that refuses every connection: where requests wait, retried, while the real one is down.
+# A service's second backend: where a request goes whose first try failed, and waits. `docs/proxy.md` says why.
+WAITING: Final = "bgmon:waiting:"
+# In the service's own backend the way to the second one; there, the server that refuses every connection.
 PARKED: Final = "parked"
-NO_VERSION: Final = "-"
+# What is asked whether a color answers, before a request that waits is sent to it. It refuses connections itself.
+DOOR: Final = "door-"
+COLOR_HEADER: Final = "x-bgmon-color"  # from the second backend to the first, never to a client
 
 _PAGES: Final = {
+    "400.html": ("Bad request", "The address or a header of this request is not allowed."),
     "404.html": ("Not found", "There is no site at this address."),
     "502.html": ("Something went wrong", "The service broke off its answer. Please try again."),
     "503.html": ("Not available", "No version of this service is running right now. Please try again in a moment."),
@@ -90,22 +93,25 @@ def _files(
 ) -> dict[str, str]:
     table = entries(routes, settings)
     ports = listeners(routes)
-    files = {name: _template("page.html.j2").render(title=title, text=text) for name, (title, text) in _PAGES.items()}
+    page = page_template("page.html.j2")
+    files = {name: page.render(title=title, text=text) for name, (title, text) in _PAGES.items()}
     if maintenance_page is not None:
         files[MAINTENANCE_PAGE] = maintenance_page
-    files[HOSTS_MAP] = _lines(
-        f"{e.key} {e.service}|{e.prefix if e.strip else ''}|{'s' if e.https else ''}" for e in table
+    files[HOSTS_MAP] = lines(
+        pair(e.key, f"{e.service}|{e.prefix if e.strip else ''}|{'s' if e.https else ''}") for e in table
     )
-    files[WILDCARDS_MAP] = _lines(f"{host[1:]} {host}" for host in wildcards(table))
-    files[INTERNAL_MAP] = _lines(f"{port.port}/{name} {service}" for port in ports for name, service in port.services)
-    files[VERSIONS_MAP] = _lines(
-        f"{version_key(route.service, color)} {_slot(route, color).version or NO_VERSION}"
+    files[WILDCARDS_MAP] = lines(pair(host[1:], host) for host in wildcards(table))
+    files[INTERNAL_MAP] = lines(
+        pair(f"{port.port}/{name}", service) for port in ports for name, service in port.services
+    )
+    files[VERSIONS_MAP] = lines(
+        pair(version_key(route.service, color), version_word(_slot(route, color).version))
         for route in routes
         for color in COLORS
     )
-    files[MAINTENANCE_MAP] = _lines(f"{route.service} {int(route.maintenance)}" for route in routes)
-    files[CERTIFICATES] = _lines(f"{name} {' '.join(cert.hosts)}".strip() for name, cert in certs)
-    files[CONFIG] = _template("haproxy.cfg.j2").render(
+    files[MAINTENANCE_MAP] = lines(pair(route.service, str(int(route.maintenance))) for route in routes)
+    files[CERTIFICATES] = lines(pair(name, " ".join(cert.hosts)).strip() for name, cert in certs)
+    files[CONFIG] = config_template("haproxy.cfg.j2").render(
         settings=settings,
         structure=structure,
         public=[address for address in settings.listen if address in binds(routes, settings)],
@@ -116,6 +122,9 @@ def _files(
         tls_port=_tls_port(settings),
         backends=[_backend(route) for route in routes],
         log_format=log_format(),
+        waiting=WAITING,
+        waiting_socket=WAITING_SOCKET,
+        color_header=COLOR_HEADER,
         ms=lambda seconds: f"{round(seconds * 1000)}ms",
     )
     return files
@@ -127,10 +136,11 @@ def log_format() -> str:
     def text(expression: str) -> str:
         return f"%{{+Q}}[{expression},json(utf8s)]"  # +Q: quotes, even around nothing
 
+    color = f"srv_name,regsub(^{PARKED}$,),concat(,txn.color)"
     fields = {
         "service": text("var(txn.service)"),
-        "color": text(f"srv_name,regsub(^{PARKED}$,)"),
-        "version": text(f"srv_name,concat(/,txn.service),map({VERSIONS_MAP})"),
+        "color": text(color),
+        "version": text(f"{color},concat(/,txn.service),map({VERSIONS_MAP})"),
         "method": text("var(txn.method)"),
         "path": text("var(txn.path)"),
         "status": "%ST",
@@ -164,26 +174,3 @@ def _tls_port(settings: ProxySettings) -> str:
     """`:8443`, as it stands behind a host in an address; empty for the usual port."""
     port = settings.tls_listen[0].rpartition(":")[2] if settings.tls_listen else "443"
     return "" if port == "443" else f":{port}"
-
-
-def _lines(lines: object) -> str:
-    return "".join(f"{line}\n" for line in lines)  # type: ignore[attr-defined]
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - a swap has it read beside it
-
-    return Environment(
-        loader=PackageLoader("monitor.render", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - the pages' texts are our own, the rest is no HTML
-    )
-
-
-@cache
-def _template(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    return _environment().get_template(name)

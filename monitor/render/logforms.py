@@ -12,15 +12,16 @@ from dataclasses import replace
 from typing import Final
 
 from monitor.domain import names
-from monitor.domain.logs.logql import Selector, coded, quote, re2_literal, timed
-from monitor.domain.logs.rules import PER_SECOND, LogRule
+from monitor.domain.logs.gotemplate import quote
+from monitor.domain.logs.logql import Selector, coded, line_filters, re2_literal, timed
+from monitor.domain.logs.match import fields_of, like_pattern
+from monitor.domain.logs.rules import PER_SECOND, LogRule, json_path
 from monitor.render.site import Site
 
 # `requests` gives each line a `code`; `unparsed` keeps lines that are no request; `durations` unwraps; `per_second`
 # is what a duration is divided by.
 PLACEHOLDERS: Final = ("durations", "lines", "per_second", "requests", "unparsed")
 _USED: Final = re.compile(r"%\{(" + "|".join(PLACEHOLDERS) + r")\}")
-_PARSERS: Final = {"access": "json", "json": "json", "caddy": "json", "logfmt": "logfmt"}
 _KEY: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _CLEAN: Final = " | drop __error__, __error_details__"
 
@@ -76,17 +77,47 @@ def _form(streams: str, rule: LogRule) -> dict[str, str]:
 
 def _plain(rule: LogRule) -> tuple[str, str] | None:
     """Pipelines by LogQL's own parser, for codes and for durations; None when there is none that fits."""
-    parser = _PARSERS.get(rule.format)
+    parser = {"json": "json", "logfmt": "logfmt"}.get(rule.reader)
     fields = {"code": rule.status, "took": rule.duration or "", "asked": (rule.path or "") if rule.ignore else ""}
+    asked = fields_of(rule.only)
+    fields |= {f"only{number}": part.field for number, part in enumerate(asked)}
     fields = {label: field for label, field in fields.items() if field}
+    if parser == "json":
+        paths = {label: _json_expression(field) for label, field in fields.items()}
+        if not all(paths.values()):
+            return None
+        fields = {label: path for label, path in paths.items() if path}
     if parser is None or (parser == "logfmt" and not all(_KEY.match(field) for field in fields.values())):
         return None
 
     def parsed(*labels: str) -> str:
         wanted = ", ".join(f"{label}={quote(fields[label])}" for label in labels if label in fields)
-        return f" | {parser} {wanted}{_CLEAN}"
+        return f"{line_filters(rule.only)} | {parser} {wanted}{_CLEAN}"
 
-    ignored = "".join(f" | asked!={quote(path)}" for path in rule.ignore) if "asked" in fields else ""
+    conditions = tuple(f"only{number}" for number in range(len(asked)))
+    kept = "".join(
+        f" | {label}=~{quote(like_pattern(part.values))}" for label, part in zip(conditions, asked, strict=True)
+    )
+    if "asked" in fields:  # a path with its query is the same path
+        kept += "".join(f" | asked!~{quote(re2_literal(path) + '([?].*)?')}" for path in rule.ignore)
+    left = "".join(f" | code!={quote(status)}" for status in rule.left)
     unwrap = "duration_seconds(took)" if rule.unit == "duration" else "took"
-    code = f"{parsed('code', 'asked')}{ignored}"
-    return code, f'{parsed("took", "asked")}{ignored} | took!="" | unwrap {unwrap} | __error__=""'
+    code = f"{parsed('code', 'asked', *conditions)}{kept}{left}"
+    return code, f'{parsed("took", "asked", *conditions)}{kept} | took!="" | unwrap {unwrap} | __error__=""'
+
+
+def _json_expression(field: str) -> str | None:
+    """A field as Loki's `json` takes it: names with other characters in brackets; None where even those do not help.
+
+    >>> _json_expression("response.status"), _json_expression("status-code"), _json_expression("http.@duration")
+    ('response.status', '["status-code"]', 'http["@duration"]')
+    """
+    text = ""
+    for name in json_path(field):
+        if _KEY.match(name):
+            text += f".{name}" if text else name
+        elif name.isprintable() and not {'"', "\\", "`"} & set(name):
+            text += f'["{name}"]'
+        else:
+            return None
+    return text

@@ -14,6 +14,7 @@ from monitor.render.links import Links
 from monitor.render.rulefiles import loki_rules, prometheus_rules
 from monitor.render.rules import Catalogue, rules_for
 from monitor.render.runbooks import runbook_board
+from monitor.render.sandbox import Runner, render_here
 from monitor.render.servers import datasources, loki_files, prometheus_files
 from monitor.render.shippers import shipper_files
 from monitor.render.site import Site
@@ -27,6 +28,8 @@ class Sources:
     rules: Catalogue
     shippers: Mapping[str, str]
     runbooks: Mapping[str, str]
+    own_shippers: frozenset[str] = frozenset()
+    """Names of templates among `shippers` that are the user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class GeneratedFiles:
     names: Mapping[str, list[str]]
 
 
-def render_all(site: Site, sources: Sources) -> GeneratedFiles:
-    """Every file, always the same for the same input.
+def render_all(site: Site, sources: Sources, run: Runner = render_here) -> GeneratedFiles:
+    """Every file, always the same for the same input; `run` renders the user's own templates, within limits.
 
     Raises:
         GenerateError: a shipper's template is wrong.
@@ -54,7 +57,7 @@ def render_all(site: Site, sources: Sources) -> GeneratedFiles:
         **prometheus_rules(site, sources.rules, rules, links),
         **loki_files(site),
         **loki_rules(site, rules, links),
-        **shipper_files(site, sources.shippers),
+        **shipper_files(site, sources.shippers, sources.own_shippers, run),
         **alertmanager_files(site),
         **compose_file(site),
     }

@@ -1,1 +1,4 @@
-"""Fakes of every port, shipped, and held to the same tests as the real adapters."""
+"""Fakes of every port, held to the same contract tests as the real adapters.
+
+For tests and simulations of whatever speaks to ports. They are in the source tree and in the sdist, not in the wheel.
+"""

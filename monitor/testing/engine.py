@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from signal import Signals
 
 from monitor.domain.containers import (
+    CheckResult,
     Container,
     ContainerSpec,
     ContainerStats,
     EngineEvent,
     EngineInfo,
     Image,
+    Network,
     PullProgress,
 )
 from monitor.errors import BgmonError, Conflict, EngineError, EngineUnreachable, NotFound
@@ -69,8 +71,10 @@ class FakeEngine:
         """Let it behave differently from its next start on."""
         self._need(ref).behaviour = behaviour
 
-    def set_health(self, ref: str, health: Health) -> None:
+    def set_health(self, ref: str, health: Health, check: CheckResult | None = None) -> None:
+        """Let the image's HEALTHCHECK say so; `check` is the run that did."""
         self.life.advance()
+        self._need(ref).check = check
         self.life.set_health(self._need(ref), health, self.life.now())
 
     def pause(self, ref: str) -> None:
@@ -287,6 +291,14 @@ class FakeEngine:
         there = self.networks.setdefault(name, (dict(labels), internal))
         if there[1] != internal:
             raise Conflict(f"network {name} exists and is not {'an internal' if internal else 'an ordinary'} one")
+
+    def network(self, name: str) -> Network | None:
+        self._call("network", name)
+        found = self.networks.get(name)
+        if found is None:
+            return None
+        members = frozenset(one.id for one in self.life.all() if one.up and name in one.networks)
+        return Network(f"network-{name}", name, found[0], found[1], ("172.30.0.0/16",), members)
 
     def remove_network(self, name: str) -> None:
         self._call("remove_network", name)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from monitor.domain.containers import Container, ContainerSpec, ContainerState, EngineEvent, Image
+from monitor.domain.containers import CheckResult, Container, ContainerSpec, ContainerState, EngineEvent, Image
 
 Health = Literal["starting", "healthy", "unhealthy"]
 
@@ -27,7 +27,8 @@ _SIGKILL_EXIT = 137
 class Behaviour:
     """What the process in an image does. Times are seconds after its start; None is never.
 
-    `stubborn` ignores the stop signal; `start_error` is what the engine says when it cannot be started at all.
+    `stubborn` ignores the stop signal, `stop_signal` is the image's number of it; `start_error` is what the engine says
+    when it cannot be started at all.
     """
 
     exit_after: float | None = None
@@ -36,6 +37,7 @@ class Behaviour:
     healthy_after: float | None = 0.0
     unhealthy_after: float | None = None
     stubborn: bool = False
+    stop_signal: str = "15"
     start_error: str = ""
     output: tuple[bytes, ...] = ()
     memory: int = 10 * 1024 * 1024
@@ -56,6 +58,7 @@ class FakeContainer:
     restart_policy: str
     state: ContainerState = "created"
     health: Health | None = None
+    check: CheckResult | None = None
     exit_code: int = 0
     oom_killed: bool = False
     error: str = ""
@@ -94,6 +97,8 @@ class FakeContainer:
             pid=self.pid if self.up else 0,
             ports={port: host_port for port, (_, host_port) in self.spec.publish.items()},
             networks=tuple(sorted(self.networks)),
+            check=self.check,
+            mounts=tuple(sorted(one.partition(":")[0] for one in self.spec.volumes if one.startswith("/"))),
         )
 
 
@@ -112,6 +117,8 @@ class Life:
         self._timers: list[tuple[float, int, str, int, str]] = []
         self._numbers = itertools.count(1)
         self._last_ns = 0
+        self.stop_first = False
+        """Whether `stop` is told before `die`, as engines from version 26 on do."""
 
     def add(self, spec: ContainerSpec, image: Image, labels: Mapping[str, str], behaviour: Behaviour) -> FakeContainer:
         number = next(self._numbers)
@@ -190,11 +197,14 @@ class Life:
     def stop(self, one: FakeContainer, at: float) -> None:
         """By `docker stop`: the stop signal, SIGKILL if that is ignored."""
         if one.up:
-            self.emit(one, "kill", at, signal="15")
+            self.emit(one, "kill", at, signal=one.behaviour.stop_signal)
             if one.behaviour.stubborn:
                 self.emit(one, "kill", at, signal="9")
+            if self.stop_first:
+                self.emit(one, "stop", at)
             self.die(one, at, _SIGKILL_EXIT if one.behaviour.stubborn else _SIGTERM_EXIT, by_hand=True)
-            self.emit(one, "stop", at)
+            if not self.stop_first:
+                self.emit(one, "stop", at)
         elif one.state == "restarting":
             one.life += 1
             one.state, one.stopped_by_hand = "exited", True

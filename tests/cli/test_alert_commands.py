@@ -67,7 +67,7 @@ def test_a_silence_is_kept_listed_and_lifted(folder: Path, capsys: pytest.Captur
         (["silence", "--for", "2h"], "what is to be silenced?"),
         (["silence", "cor", "--for", "2h"], "did you mean 'core'?"),
         (["silence", "nope-*", "--for", "2h"], "known: core, web"),
-        (["silence", "core", "--for", "2"], "no duration"),
+        (["silence", "core", "--for", "2"], "has no unit"),
         (["silence", "core", "--for", "0s"], "more than 0"),
         (["silence", "core", "--for", "721h"], "at most 30 days"),
         (["silence", "--lift", "9"], "there is no silence 9"),

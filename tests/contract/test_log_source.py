@@ -18,6 +18,8 @@ from monitor.adapters.loki.source import LokiPolicy, LokiSource
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.logs import SqliteLogStore
 from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.events import Event, EventRule
+from monitor.domain.logs.match import Match
 from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE
 from monitor.errors import SourceUnreachable
@@ -25,6 +27,7 @@ from monitor.ports.logs import LogSource
 from monitor.services.logmetrics.poller import LogPoller
 from monitor.testing.logs import FakeLogSource
 from tests.support import miniloki
+from tests.support.labelled import whose_by_label
 from tests.support.ports import free_port
 from tests.support.wait import wait_until
 
@@ -53,6 +56,17 @@ EXPECTED = {
     "web": Counts({"404": 1, "400": 1}, {"2.5": 1}, 2_500_000_000, 3, 0, 1),
 }
 
+# Counted whatever else the lines are; `jobs` is a worker, whose requests nobody counts.
+EVENTS = {
+    "core": EventRule((Event("timeouts", (Match(field="path", values=("/",)), Match(field="status", values=("503",)))),
+                       Event("tracebacks", (Match(contains="Traceback"),)))),
+    "jobs": EventRule((Event("failed", (Match(field="level", values=("err*",)),)), Event("late", (Match(pattern="late [0-9]+"),))), "logfmt"),
+}  # fmt: skip
+LINES["jobs"] = ["level=info job=1 late 5", "level=error job=2", "level=err late 6", "level=warn"]
+EXPECTED["core"].events = {"timeouts": 1, "tracebacks": 1}
+EXPECTED["jobs"] = Counts(events={"failed": 2, "late": 2})
+COUNTED = [*RULES, "jobs"]
+
 
 @dataclass
 class World:
@@ -65,7 +79,7 @@ class World:
 
 
 def fake_world(request: pytest.FixtureRequest) -> Iterator[World]:
-    source, dead = FakeLogSource(RULES), FakeLogSource(RULES)
+    source, dead = FakeLogSource(RULES, EVENTS), FakeLogSource(RULES)
     dead.away = True
 
     def write(service: str, lines: Sequence[str]) -> None:
@@ -79,7 +93,7 @@ def loki_world(request: pytest.FixtureRequest) -> Iterator[World]:
     server = miniloki.MiniLoki(miniloki.build(folder))
 
     def make(url: str) -> LokiSource:
-        return LokiSource(LokiClient(LokiOptions(url), SystemClock()), RULES, LokiPolicy("p"))
+        return LokiSource(LokiClient(LokiOptions(url), SystemClock()), RULES, LokiPolicy("p"), EVENTS)
 
     def write(service: str, lines: Sequence[str]) -> None:
         labels = {"project": "p", "kind": "app", "service": service}
@@ -106,9 +120,12 @@ def docker_world(request: pytest.FixtureRequest) -> Iterator[World]:
         container.wait(timeout=20)
         wait_until(lambda: len(container.logs().splitlines()) >= len(lines), what="the engine wrote the log")
 
-    source = DockerLogSource(EngineHttp(host), project, RULES)
+    source = DockerLogSource(EngineHttp(host), project, RULES, whose_by_label(host), events=EVENTS)
     yield World(
-        source, write, time.time, lambda: DockerLogSource(EngineHttp("tcp://127.0.0.1:1"), project, RULES, follow=False)
+        source,
+        write,
+        time.time,
+        lambda: DockerLogSource(EngineHttp("tcp://127.0.0.1:1"), project, RULES, lambda _: None, follow=False),
     )
     source.close()
 
@@ -138,14 +155,14 @@ def test_a_window_holds_what_was_written_in_it(world: World) -> None:
     before = time.time() - 1
     for service, lines in LINES.items():
         world.write(service, lines)
-    assert world.source.window(list(RULES), before, time.time() + 1) == EXPECTED
+    assert world.source.window(COUNTED, before, time.time() + 1) == EXPECTED
     assert world.source.window(["web"], before, time.time() + 1) == {"web": EXPECTED["web"]}
-    assert world.source.window(list(RULES), before - 60, before) == {name: Counts() for name in RULES}
+    assert world.source.window(COUNTED, before - 60, before) == {name: Counts() for name in COUNTED}
 
 
 def test_polls_count_every_line_once(world: World, store: SqliteLogStore) -> None:
-    poller = LogPoller(world.source, store, RULES)
-    whole = {name: Counts() for name in RULES}
+    poller = LogPoller(world.source, store, RULES, EVENTS)
+    whole = {name: Counts() for name in COUNTED}
     for _ in range(2):
         for service, lines in LINES.items():
             world.write(service, lines)
@@ -157,7 +174,8 @@ def test_polls_count_every_line_once(world: World, store: SqliteLogStore) -> Non
     state = poller.state()
     assert state.up
     assert state.until is not None
-    windows = poller.window(list(RULES), state.until - 600, later)
+    windows = poller.window(COUNTED, state.until - 600, later)
+    assert windows.pop("jobs").events == {"failed": 4, "late": 4}
     assert {name: window.requests for name, window in windows.items()} == {"core": 6, "web": 4}
 
 
@@ -175,4 +193,7 @@ def test_a_source_that_is_away_is_unreachable_and_moves_nothing(world: World, st
 
 
 def test_it_can_say_what_it_asks_for(world: World) -> None:
-    assert all(name and text for name, text in world.source.explain("core"))
+    for service in COUNTED:
+        told = world.source.explain(service)
+        assert told
+        assert all(name and text for name, text in told)

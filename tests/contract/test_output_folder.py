@@ -63,3 +63,29 @@ def test_folders_left_empty_go_with_their_last_file_but_others_stay(tmp_path: Pa
         folder.write(path, b"")
     folder.remove("a/b/one")
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["two"]
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret", "a/../../secret", "link", "linked/secret", "circle", "/etc/passwd", "nul\0"]
+)
+def test_no_path_and_no_link_leads_out_of_the_folder(tmp_path: Path, path: str) -> None:
+    """A pull request may bring links, and a manifest that names any path."""
+    secret = tmp_path / "secret"
+    secret.write_text("s3cr3t")
+    root = tmp_path / "out"
+    root.mkdir()
+    (root / "link").symlink_to(secret)
+    (root / "linked").symlink_to(tmp_path)
+    (root / "circle").symlink_to("circle")
+    folder = DiskFolder(root)
+    for act in (folder.read, folder.remove, lambda path: folder.write(path, b"x")):
+        with pytest.raises(GenerateError, match="leads out of"):
+            act(path)
+    assert secret.read_text() == "s3cr3t"
+
+
+def test_a_folder_may_itself_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to("real")
+    DiskFolder(tmp_path / "out").write("a/b", b"x")
+    assert (tmp_path / "real/a/b").read_bytes() == b"x"

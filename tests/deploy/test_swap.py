@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from concurrent.futures import ThreadPoolExecutor
 
 import docker
 import pytest
+import yaml
 
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE
 from monitor.errors import BakeFailed, GateFailed, HookFailed
@@ -30,6 +32,32 @@ def test_a_first_deploy_serves_and_is_recorded(stage: Stage) -> None:
     record = stage.app().store.deploys("core")[0]
     assert (record.result, record.kind) == ("deployed", "deploy")
     assert {"preflight", "pull", "start", "gate", "switch", "drain", "stop", "total"} <= set(record.timings)
+
+
+def test_a_process_sees_its_variables_letter_by_letter(stage: Stage) -> None:
+    text = (stage.folder / "bgmon.yml").read_text()
+    core = yaml.safe_load(text)["services"]["core"]
+    values = {
+        "V": "1.10",
+        "ZIP": "01234",
+        "OCTAL": "0o17",
+        "HEX": "0x1F",
+        "EXP": "1e3",
+        "ON": "True",
+        "TIME": "12:30:00",
+    }
+    stage.service(env={**core.get("env", {}), **{name: f"<{value}>" for name, value in values.items()}})
+    file = stage.folder / "bgmon.yml"
+    written = file.read_text()
+    for value in values.values():
+        written = written.replace(f"<{value}>", value)  # as a person writes it: no quotes
+    file.write_text(written)
+    assert "V: 1.10\n" in written
+    stage.deploy("v1")
+    code, out = stage.app().engine.exec(f"{stage.project}-core-blue", ENV)
+    seen = ast.literal_eval(out.decode())
+    assert code == 0
+    assert {name: seen[name] for name in values} == values
 
 
 def test_swaps_under_load_lose_no_request_and_reload_no_proxy(stage: Stage) -> None:

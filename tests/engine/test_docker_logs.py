@@ -25,6 +25,7 @@ from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT, LABEL_SERVICE
 from monitor.errors import SourceUnreachable
 from monitor.services.logmetrics.poller import LogPoller
+from tests.support.labelled import whose_by_label
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.engine
@@ -83,7 +84,7 @@ def run(docker_client: docker.DockerClient, busybox_image: str, project: str) ->
 
 @pytest.fixture
 def source(docker_host: str, project: str) -> Iterator[DockerLogSource]:
-    made = DockerLogSource(EngineHttp(docker_host), project, RULES)
+    made = DockerLogSource(EngineHttp(docker_host), project, RULES, whose_by_label(docker_host))
     yield made
     made.close()
 
@@ -123,7 +124,8 @@ def test_lines_of_replaced_and_killed_containers_count(
     total = 0
     for _ in range(3):
         blue = run(WRITER + "echo end; sleep 60", total, total + 700, 1000)
-        wait_until(lambda blue=blue: b"end\n" in blue.logs(tail=1), what="blue wrote its last line")
+        # Not the very last line: the engine copies stdout and stderr side by side.
+        wait_until(lambda blue=blue: b"end\n" in blue.logs(tail=50), what="blue wrote its last line")
         total += 700
         blue.remove(force=True)
     counts = polled(poller, store, total + 3)
@@ -153,6 +155,20 @@ def test_restarts_and_stops_are_no_gap(source: DockerLogSource, store: SqliteLog
     for _ in range(3):
         whole.add(expected(0, 500))
     assert counts == whole
+
+
+def test_a_last_line_without_its_end_counts_and_swallows_none(
+    source: DockerLogSource, store: SqliteLogStore, run: Run
+) -> None:
+    """A process ends in the middle of its output; the next one begins with a line of its own."""
+    script = """for n in 1 2 3 4 5; do echo '{"status":200}'; done; printf '{"status":500}'"""
+    container = run(script)
+    poller = LogPoller(source, store)
+    assert polled(poller, store, 6).codes == {"200": 5, "500": 1}
+    container.wait(timeout=20)
+    container.start()
+    counts = polled(poller, store, 12)
+    assert (counts.codes, counts.lines, counts.unparsed) == ({"200": 10, "500": 2}, 12, 0)
 
 
 def test_the_proxys_log_counts_for_the_service_it_names(
@@ -196,13 +212,28 @@ def test_a_window_takes_what_was_written_in_it(docker_host: str, project: str, r
     container = run(WRITER, 0, 3000, 1000)
     container.wait(timeout=60)
     ended = time.time() + 1
-    source = DockerLogSource(EngineHttp(docker_host), project, RULES, follow=False)
+    source = DockerLogSource(EngineHttp(docker_host), project, RULES, whose_by_label(docker_host), follow=False)
     assert source.window(["core", "web"], began - 1, ended) == {"core": expected(0, 3000), "web": Counts()}
     total = Counts()
     edges = [began - 1, *sorted(random.uniform(began, ended) for _ in range(6)), ended]
     for start, end in pairwise(edges):
         total.add(source.window(["core"], start, end)["core"])
     assert total == expected(0, 3000)
+
+
+def test_a_copy_of_a_services_labels_counts_for_nothing(
+    docker_host: str, project: str, run: Run, store: SqliteLogStore
+) -> None:
+    run(WRITER, 0, 50)
+    forged = run(WRITER, 50, 90, service="core")
+    forged.wait(timeout=60)
+    by_label = whose_by_label(docker_host)
+    source = DockerLogSource(
+        EngineHttp(docker_host), project, RULES, lambda one: None if one == forged.id else by_label(one)
+    )
+    assert polled(LogPoller(source, store), store, 50) == expected(0, 50)
+    assert source.window(["core"], 0, time.time() + 60)["core"].lines == 50
+    source.close()
 
 
 CHILD = """
@@ -215,7 +246,8 @@ from monitor.adapters.state.db import Database
 from monitor.adapters.state.logs import SqliteLogStore
 from monitor.services.logmetrics.poller import LogPoller
 from tests.engine.test_docker_logs import RULES
-poller = LogPoller(DockerLogSource(EngineHttp(sys.argv[1]), sys.argv[2], RULES), SqliteLogStore(Database(Path(sys.argv[3]))))
+from tests.support.labelled import whose_by_label
+poller = LogPoller(DockerLogSource(EngineHttp(sys.argv[1]), sys.argv[2], RULES, whose_by_label(sys.argv[1])), SqliteLogStore(Database(Path(sys.argv[3]))))
 while True:
     poller.poll(time.time())
     print("polled", flush=True)
@@ -225,7 +257,7 @@ while True:
 def test_sigkill_at_any_moment_loses_and_doubles_nothing(
     docker_host: str, project: str, run: Run, store: SqliteLogStore, tmp_path: Path
 ) -> None:
-    source = DockerLogSource(EngineHttp(docker_host), project, RULES)
+    source = DockerLogSource(EngineHttp(docker_host), project, RULES, whose_by_label(docker_host))
     run(WRITER + "sleep 60", 0, 8000, 40000)
     generator = random.Random(4)
     for _ in range(5):
@@ -248,12 +280,16 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(
 def test_an_engine_that_is_away_is_reported_and_loses_nothing(
     store: SqliteLogStore, project: str, tmp_path: Path
 ) -> None:
-    poller = LogPoller(DockerLogSource(EngineHttp(f"unix://{tmp_path}/none.sock"), project, RULES, follow=False), store)
+    poller = LogPoller(
+        DockerLogSource(EngineHttp(f"unix://{tmp_path}/none.sock"), project, RULES, lambda _: None, follow=False), store
+    )
     report = poller.poll(time.time())
     assert "none.sock" in report.error
     assert not poller.state().up
     with pytest.raises(SourceUnreachable):
-        DockerLogSource(EngineHttp("tcp://127.0.0.1:1"), project, RULES, follow=False).window(["core"], 0, 1)
+        DockerLogSource(EngineHttp("tcp://127.0.0.1:1"), project, RULES, lambda _: None, follow=False).window(
+            ["core"], 0, 1
+        )
 
 
 def test_a_log_that_cannot_be_read_is_warned_of_once_and_holds_up_no_other(

@@ -89,7 +89,9 @@ def test_files_that_a_container_mounts_are_generated(full: GeneratedFiles) -> No
 def test_promtail_sets_the_labels_that_every_query_relies_on_and_no_other(full: GeneratedFiles) -> None:
     document = load(full, "promtail/promtail.yaml")
     (job,) = document["scrape_configs"]
-    assert [rule["target_label"] for rule in job["relabel_configs"]] == ["project", "service", "kind", "stream"]
+    assert list(dict.fromkeys(rule["target_label"] for rule in job["relabel_configs"])) == [
+        "project", "service", "kind", "stream",
+    ]  # fmt: skip
     assert document["clients"][0]["external_labels"] == {"host": "vps1"}
     assert document["clients"][0]["url"] == "http://127.0.0.1:3100/loki/api/v1/push"
     (discovery,) = job["docker_sd_configs"]
@@ -103,11 +105,36 @@ def test_promtail_sets_the_labels_that_every_query_relies_on_and_no_other(full: 
     assert document["server"]["grpc_listen_port"] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "becomes"),
+    [
+        ("/shop-proxy", "access", "access"),
+        ("/shop-proxy-previous", "access", "access"),
+        ("/shop-core-blue", "app", "app"),
+        ("/renamed", "app", "app"),
+        ("/debug", "access", None),
+        ("/shop-proxy-debug", "access", None),
+        ("/my-shop-proxy", "access", None),
+        ("/shop-proxy-check", "check", None),
+    ],
+)
+def test_only_lines_of_the_proxys_own_containers_become_an_access_log(
+    full: GeneratedFiles, name: str, kind: str, becomes: str | None
+) -> None:
+    labels = {"__meta_docker_container_name": name, "__meta_docker_container_label_bgmon_kind": kind}
+    for rule in load(full, "promtail/promtail.yaml")["scrape_configs"][0]["relabel_configs"]:
+        value = ";".join(labels.get(source, "") for source in rule["source_labels"])
+        found = re.fullmatch(rule.get("regex", "(.*)"), value)  # the shipper's own rule: the whole value, or nothing
+        if found:
+            labels[rule["target_label"]] = rule.get("replacement", value)
+    assert labels.get("kind") == becomes
+
+
 def test_alloy_and_promtail_say_the_same(full: GeneratedFiles) -> None:
     alloy, promtail = full.files["alloy/config.alloy"], full.files["promtail/promtail.yaml"]
-    pairs = re.findall(r'source_labels = \["(\w+)"\]\s+target_label  = "(\w+)"', alloy)
-    rules = load(full, "promtail/promtail.yaml")["scrape_configs"][0]["relabel_configs"]
-    assert pairs == [(rule["source_labels"][0], rule["target_label"]) for rule in rules]
+    blocks = re.findall(r"  rule \{\n(.*?)\n  \}", alloy, re.DOTALL)
+    said = [{key: json.loads(value) for key, value in re.findall(r"(\w+)\s+= (.*)", block)} for block in blocks]
+    assert said == load(full, "promtail/promtail.yaml")["scrape_configs"][0]["relabel_configs"]
     for text in (alloy, promtail):
         assert "bgmon.project=shop" in text
         assert "http://127.0.0.1:3100/loki/api/v1/push" in text

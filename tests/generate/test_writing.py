@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -245,10 +246,25 @@ def test_env_prints_the_variables_and_nothing_else(project: Project) -> None:
     assert not project.out.exists()
 
 
-def test_a_damaged_manifest_is_said_so(written: Project) -> None:
-    (written.out / FILE).write_text("{")
+@pytest.mark.parametrize(
+    "text", ["{", "[" * 100_000, '{"format": ' + "1" * 5000 + "}", "null", '{"format": 1, "files": []}']
+)
+def test_a_damaged_manifest_is_said_so(written: Project, text: str) -> None:
+    (written.out / FILE).write_text(text)
     done = written.run()
-    assert (done.returncode, "is damaged" in done.stderr) == (1, True)
+    assert (done.returncode, "is damaged" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_a_manifest_cannot_name_files_elsewhere(written: Project) -> None:
+    victim = written.out.parent / "victim"
+    victim.write_text("precious")
+    manifest = json.loads((written.out / FILE).read_text())
+    manifest["files"]["../victim"] = hashlib.sha256(b"precious").hexdigest()
+    manifest["inputs"] = ""
+    (written.out / FILE).write_text(json.dumps(manifest))
+    done = written.run()
+    assert (done.returncode, "leads out of" in done.stderr) == (1, True)
+    assert victim.read_text() == "precious"
 
 
 def test_a_run_that_was_cut_off_is_finished_by_the_next_even_when_the_wish_has_changed(written: Project) -> None:

@@ -39,7 +39,9 @@ def test_whole_lines_come_once_whatever_rotation_does(tmp_path: Path) -> None:
 
 
 def test_a_window_of_lines_without_times_is_refused_in_words(tmp_path: Path) -> None:
-    source = DockerLogSource(EngineHttp("unix:///none"), "p", {"core": LogRule()}, access_file=tmp_path / "access.log")
+    source = DockerLogSource(
+        EngineHttp("unix:///none"), "p", {"core": LogRule()}, lambda _: None, access_file=tmp_path / "access.log"
+    )
     with pytest.raises(SourceError, match="holds no times"):
         source.window(["core"], 0, 1)
 

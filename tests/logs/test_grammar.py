@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from monitor.domain.logs.events import events_query
 from monitor.domain.logs.logql import Selector, queries
+from tests.logs.test_events import CASES as EVENT_CASES
 from tests.support.loglines import RULES
 
 pytestmark = pytest.mark.tools
@@ -37,6 +39,11 @@ def test_the_grammar_accepts_every_query(tmp_path: Path) -> None:
         for selector_name, selector in SELECTORS.items()
         for range_ms in (60_000, 600_001)
         for what, query in queries(rule, selector, range_ms).named()
+    ]
+    found += [
+        {"name": f"events of {name}, {selector_name}", "query": events_query(rule, selector, 60_000)}
+        for name, (rule, _) in EVENT_CASES.items()
+        for selector_name, selector in SELECTORS.items()
     ]
     recordings = [
         {"name": file.stem, "query": json.loads(file.read_text())["request"]["params"]["query"]}

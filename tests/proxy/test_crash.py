@@ -101,14 +101,3 @@ def test_a_service_that_only_answers_500_is_not_parked(world: ProxyWorld, server
     world.driver.boot([route(blue=Slot(servers[0].port, "v1", "ready"))])
     assert [world.get("/status/500")[0] for _ in range(60)] == [500] * 60
     assert world.driver.counters("core")["blue"].requests == 60
-
-
-def test_writes_are_not_sent_twice(world: ProxyWorld, servers: list[Upstream]) -> None:
-    """A service that breaks off after it got a request: GET is tried again, POST is not."""
-    world.make(retries=2)
-    world.driver.boot([route(blue=Slot(servers[0].port, "v1", "ready"))])
-    assert world.get("/close", method="POST")[0] == 502
-    assert world.get("/close", method="GET")[0] == 502
-    methods = [method for method, _, _ in servers[0].seen]
-    assert methods.count("POST") == 1
-    assert methods.count("GET") == 3

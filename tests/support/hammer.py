@@ -84,6 +84,8 @@ class Hammer:
             await asyncio.sleep(self.pause)
         if streams is not None:
             streams[1].close()
+            with contextlib.suppress(OSError):
+                await streams[1].wait_closed()
 
     async def _ask(
         self, method: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

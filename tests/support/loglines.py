@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import strategies as st
 
-from monitor.domain.logs.rules import LogRule, Unit, default_fields
+from monitor.domain.logs.formats import FORMATS, Unit
+from monitor.domain.logs.lines import split_lines
+from monitor.domain.logs.match import Match
+from monitor.domain.logs.rules import LogRule, default_fields, format_of
 
 RULES: dict[str, LogRule] = {
     "access": LogRule(ignore=("/health",)),
@@ -15,10 +21,35 @@ RULES: dict[str, LogRule] = {
     "json-ns": LogRule("json", '["http.status"]', "event.duration", "ns", "event.url", ("/h`x",)),
     "json-go": LogRule("json", "status", "took", "duration", "path", ("/health",)),
     "json-plain": LogRule("json", "status", None, "s", None),
-    "caddy": LogRule("caddy", "status", "duration", "s", "request.uri", ("/health",)),
+    "caddy": LogRule("caddy", "status", "duration", "s", "request.uri", ("/health",), only=FORMATS["caddy"].only),
     "logfmt": LogRule("logfmt", "status", "duration", "s", "path", ("/health",)),
     "logfmt-go": LogRule("logfmt", "http.status", "took", "duration", None),
     "nginx": LogRule("nginx", "status", "duration", "s", "path", ("/health",)),
+    "json-only": LogRule(
+        "json",
+        "status",
+        "duration",
+        "s",
+        "path",
+        ("/health",),
+        only=(Match(field="kind", values=("access*", "7", "true", "")), Match(field="a.b", values=("*", ""))),
+    ),
+    "json-contains": LogRule(
+        "json", "status", "took", "ms", None, only=(Match(contains="status"), Match(pattern="[0-9]{2}"))
+    ),
+    "logfmt-only": LogRule(
+        "logfmt", "status", "duration", "s", "path", only=(Match(field="kind", values=("access", "b c")),)
+    ),
+    "regex-only": LogRule(
+        "regex",
+        "code",
+        "ms",
+        "ms",
+        None,
+        (),
+        r"^(?P<verb>\w+) \S+ (?P<code>[^ ]*) in (?P<ms>.+)$",
+        only=(Match(field="verb", values=("GE*", "")),),
+    ),
     "regex": LogRule(
         "regex",
         "code",
@@ -29,6 +60,39 @@ RULES: dict[str, LogRule] = {
         r"^(?P<verb>\w+) (?P<uri>\S+) (?P<code>[^ ]*) in (?P<ms>[^ ]+)ms$",
     ),
 }
+
+DATA = Path(__file__).parents[1] / "data" / "loglines"
+COMBINED = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
+)
+# The file of real lines, the format that reads it.
+REAL: dict[str, str] = {
+    "nginx": "nginx",
+    "nginx-keyed": "nginx",
+    "nginx-xff": "nginx",
+    "haproxy-clf": "nginx",
+    "apache-combinedio": "nginx",
+    "nginx-own": COMBINED + " $request_time",
+    "nginx-times": '$remote_addr [$time_local] "$request" $status $upstream_response_time',
+    "nginx-json": '{"time":"$time_iso8601","status":$status,"uri":"$request_uri","method":"$request_method",'
+    '"rt":$request_time,"ua":"$http_user_agent"}',
+    "apache-own": r"%h %l %u %t \"%r\" %>s %b %D",
+    "apache-own2": r"%{X-Forwarded-For}i %t \"%m %U%q\" %s %{ms}T \"%{User-Agent}i\"",
+    "gunicorn-own": '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(D)s',
+    **{name: name for name in FORMATS if name not in {"access", "json", "logfmt", "regex", "nginx"}},
+}
+
+
+def real_lines(name: str) -> list[bytes]:
+    """What a real server wrote."""
+    return split_lines((DATA / f"{'nginx' if name == 'nginx-own' else name}.log").read_bytes())
+
+
+def rule_of(format_: str, unit: Unit | None = None) -> LogRule:
+    """The rule that bgmon.yml's defaults give."""
+    status, duration, own, path = default_fields(format_)
+    return LogRule(format_, status, duration, unit or own, path, ("/health",), only=format_of(format_).only)
+
 
 _ODD_NUMBERS = [
     "0",
@@ -89,6 +153,20 @@ _GO_DURATIONS = [
     "5mss",
     "ms",
     "1.1s",
+    "12 ms",
+    "0,004",
+    "1,5",
+    "00:00:00.01",
+    "100:00:01",
+    "PT0.012S",
+    "PT1H2M3.5S",
+    "0.1, 0.2",
+    "0.001, - : 0.5",
+    "-, -",
+    "0.1 : 0.2, 0.3",
+    "00.1, 1",
+    "12MS",
+    "PT0",
 ]
 _STATUSES = [
     "200",
@@ -122,7 +200,7 @@ number = st.one_of(
     st.integers(0, 20_000_000).map(str),
     st.sampled_from(LogRule().buckets).map(repr),
 )
-duration_text = st.one_of(number, st.sampled_from(_GO_DURATIONS), st.just("-"), st.just("0.1, 0.2"))
+duration_text = st.one_of(number, st.sampled_from(_GO_DURATIONS), st.just("-"), number.map(lambda text: f"{text}ms"))
 status_text = st.one_of(st.sampled_from(["200", "404", "500"]), st.sampled_from(_STATUSES))
 path_text = st.sampled_from(_PATHS)
 junk_text = st.one_of(st.text(max_size=12), st.sampled_from(['a"b', "a\\", "\\u0000", "status=200", "{", "}"]))
@@ -153,6 +231,15 @@ def json_lines(draw: st.DrawFn, rule: LogRule) -> bytes:
     for field, value in ((rule.status, json_status), (rule.duration, json_duration), (rule.path, json_path)):
         times = draw(st.sampled_from([1, 1, 1, 1, 0, 2])) if field else 0
         pairs += [_nested(field or "", draw(value)) for _ in range(times)]
+    if rule.only:
+        kinds = st.sampled_from(
+            ['"access"', '"access.log0"', '"x"', '""', "null", "7", "7.0", "8", "true", "false", "[]"]
+        )
+        pairs += [('"kind"', draw(kinds))][: draw(st.integers(0, 1))]
+        pairs += [('"a"', draw(st.sampled_from(['{"b":1}', '{"b":""}', '{"b":null}', '{"b":{}}', "{}", "1"])))]
+        pairs += [
+            ('"logger"', draw(st.sampled_from(['"http.log.access"', '"http.log.error"', '"http.log.access.log0"'])))
+        ]
     pairs += [(_json_string(draw(junk_text)), draw(json_value)) for _ in range(draw(st.integers(0, 2)))]
     separator = draw(st.sampled_from([",", ", ", " ,\t"]))
     body = separator.join(f"{name}:{value}" for name, value in draw(st.permutations(pairs)))
@@ -179,10 +266,19 @@ def logfmt_lines(draw: st.DrawFn, rule: LogRule) -> bytes:
                 pairs.append(
                     draw(
                         st.sampled_from(
-                            [f"{field}={text}", f'{field}="{text}"', f"{field}={text}x", f"x{field}={text}"]
+                            [
+                                f"{field}={text}",
+                                f"{field}={text},",
+                                f'{field}="{text}"',
+                                f'{field}="{text}",',
+                                f"{field}={text}x",
+                                f"x{field}={text}",
+                            ]
                         )
                     )
                 )
+    if rule.only:
+        pairs += draw(st.sampled_from([[], ["kind=access"], ['kind="b c"'], ["kind=other"], ["kind=access,"]]))
     for _ in range(draw(st.integers(0, 2))):
         text = draw(junk_text).replace("\n", " ")
         pairs.append(draw(st.sampled_from([f'msg="{text}"', f"msg={text}", text, f'msg="{rule.status}=500 \\" x"'])))
@@ -200,10 +296,16 @@ def nginx_lines(draw: st.DrawFn) -> bytes:
     )
     request = request.replace("{}", draw(path_text))
     agent = draw(st.sampled_from(["-", "curl/8", "Mozilla/5.0 (X11) 500", 'a\\"b', 'a"b']))
-    tail = draw(st.sampled_from(["", " {}", ' "-" {}', " rt={}", " {} x", ' "-" "-"', "{}", " {} {}"]))
+    tail = draw(
+        st.sampled_from(
+            ["", " {}", ' "-" {}', " rt={}", " {} x", ' "-" "-"', "{}", " {} {}", ' "{}"', ' rt="{}"', " - {}",
+             " x=1 request_time={} y", ' 162 "a" "b" {}', ' "10.0.0.1" {}', ' "10.0.0.1"', ' "{}" {}']
+        )
+    )  # fmt: skip
     tail = tail.replace("{}", draw(duration_text))
     size = draw(st.sampled_from(["0", "123", "-", "x"]))
-    text = f'10.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "{request}" {draw(status_text)} {size} "-" "{agent}"{tail}'
+    who = draw(st.sampled_from(["10.0.0.1 - -", "1.2.3.4, 10.0.0.1 - john doe", "example.com:80 [::1] - -", "- - -"]))
+    text = f'{who} [24/Nov/2026:12:00:00 +0000] "{request}" {draw(status_text)} {size} "-" "{agent}"{tail}'
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -211,6 +313,19 @@ def nginx_lines(draw: st.DrawFn) -> bytes:
 def regex_lines(draw: st.DrawFn) -> bytes:
     text = f"GET {draw(path_text)} {draw(status_text)} in {draw(number)}ms{draw(st.sampled_from(['', '', ' ', 'x']))}"
     return text.encode("utf-8", "surrogatepass")
+
+
+@st.composite
+def real_variants(draw: st.DrawFn, lines: list[bytes]) -> bytes:
+    """A real line, some words of it replaced by odd ones, with colors or marks around it."""
+    text = draw(st.sampled_from(lines)).decode()
+    for _ in range(draw(st.integers(0, 2))):
+        words = [match.span() for match in re.finditer(r"[^\s\",=\[\]]+", text)] or [(0, 0)]
+        start, end = draw(st.sampled_from(words))
+        other = st.one_of(status_text, duration_text, path_text, junk_text)
+        text = text[:start] + draw(other) + text[end:]
+    wrapped = draw(st.sampled_from(["{}", "{}", "{}", "\ufeff{}", "{}\r", "\x1b[32m{}\x1b[0m", '"{}"', "  {}", "{} "]))
+    return wrapped.replace("{}", text).encode("utf-8", "surrogatepass")
 
 
 @st.composite
@@ -229,7 +344,12 @@ def damaged(draw: st.DrawFn, lines: st.SearchStrategy[bytes]) -> bytes:
 def lines_for(rule: LogRule) -> st.SearchStrategy[bytes]:
     """Lines that have the rule's form, more or less, and some that have none."""
     own: st.SearchStrategy[bytes]
-    if rule.format in {"access", "json", "caddy"}:
+    names = [name for name, format_ in REAL.items() if format_ == rule.format]
+    if names and rule.format != "caddy":
+        own = real_variants([line for name in names for line in real_lines(name)])
+        if rule.format == "nginx":
+            own = st.one_of(own, nginx_lines())
+    elif rule.format in {"access", "json", "caddy"}:
         own = json_lines(rule)
     elif rule.format == "logfmt":
         own = logfmt_lines(rule)
@@ -242,7 +362,15 @@ def lines_for(rule: LogRule) -> st.SearchStrategy[bytes]:
     return st.one_of(damaged(own), damaged(own), damaged(own), other).map(lambda line: line.replace(b"\n", b" "))
 
 
-def rule_of(format_: str, unit: Unit = "s") -> LogRule:
-    """The rule that bgmon.yml's defaults give."""
-    status, duration, _, path = default_fields(format_)  # type: ignore[arg-type]
-    return LogRule(format_, status, duration, unit, path, ("/health",))  # type: ignore[arg-type]
+RULES |= {name: rule_of(format_) for name, format_ in REAL.items() if name not in RULES}
+ROUTES = ("/items/:id", "/live", "/h*", "/{first}/x", "/")
+ROUTED = {
+    name: replace(RULES[name], routes=ROUTES, method=method)
+    for name, method in (
+        ("json", "method"),
+        ("logfmt", None),
+        ("nginx", "method"),
+        ("caddy", "request.method"),
+        ("apache-own2", "method"),
+    )
+}

@@ -26,7 +26,8 @@ class PrivateEngine:
         assert os.geteuid() == 0, "a private engine needs root"
         self._script = folder / "tools" / "engine.py"
         self._script.parent.mkdir(parents=True)
-        shutil.copy(ROOT / "tools" / "engine.py", self._script)
+        for name in ("engine.py", "suites.py"):
+            shutil.copy(ROOT / "tools" / name, self._script.with_name(name))
         self._data = folder / ".engine" / "data"
         self._disk = disk
         self._client: docker.DockerClient | None = None

@@ -11,7 +11,10 @@ from typing import Any
 import docker
 
 from monitor.adapters.docker.engine import DockerEngine
+from monitor.adapters.docker.own import RecordedContainers
 from monitor.adapters.haproxy.make import make_proxy
+from monitor.adapters.state.containers import SqliteContainers
+from monitor.adapters.state.db import Database
 from monitor.config.proxy import ProxySection
 from monitor.domain.deploy.spec import RouteSpec
 from monitor.domain.names import Color
@@ -26,11 +29,15 @@ class ProxyWorld:
         self.port = free_port()
         self.section: dict[str, Any] = {"run": run, "image": image or "none", "listen": (f"127.0.0.1:{self.port}",)}
         self._engines: list[DockerEngine] = []
+        self.database = Database(folder / "state.db")
+        record = SqliteContainers(self.database)
+        self.own = RecordedContainers(self._engine, record, project, folder / "proxy")
         self.driver = self.make()
 
     def close(self) -> None:
         """Remove the proxy, and let go of the engine."""
         self.driver.remove()
+        self.database.close()
         for engine in self._engines:
             engine.close()
 
@@ -47,6 +54,7 @@ class ProxyWorld:
             folder=self.folder / "proxy",
             base=self.folder,
             engine=self._engine,
+            own=self.own,
         )
         return self.driver
 

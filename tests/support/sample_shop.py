@@ -87,6 +87,7 @@ class SampleShop:
             self._durations(name, count, service.median * slow)
             self.add(names.METRIC_LOG_LINES, count, service=name)
             self.add(names.METRIC_LOG_UNPARSED, count * 0.0004, service=name)
+            self.add(names.METRIC_LOG_EVENTS, count * 0.001, service=name, event="errors")
             self.set(names.METRIC_PROBE_SUCCESS, float(not (trouble and self.random.random() < 0.3)), service=name)
             self.set(names.METRIC_PROBE_DURATION, 0.004 * slow * self.random.uniform(0.8, 1.4), service=name)
         state = "degraded" if trouble else "healthy"

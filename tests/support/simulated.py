@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
+from monitor.adapters.docker.own import RecordedContainers
 from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.host.secrets import FileSecrets
+from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.config.compile import service_spec, spec_to_json
@@ -111,6 +113,7 @@ class Host:
         self.deps = WatchDeps(
             project="sim",
             engine=self.engine,
+            own=RecordedContainers(lambda: self.engine, SqliteContainers(self.database), "sim", folder / "proxy"),
             store=self.store,
             memory=self.memory,
             locks=FileLocks(folder / "locks"),
@@ -181,6 +184,14 @@ class Host:
     def look_at_all(self) -> None:
         for service in self.reconciler.services():
             self.reconciler.look(service, self.clock.now())
+
+    def settle_one_by_one(self) -> None:
+        """Events as they come when the engine is slow: each is decided upon before the next one is there."""
+        while events := self.engine.take_events():
+            for event in events:
+                service = self.reconciler.event(event)
+                if service is not None:
+                    self.reconciler.look(service, self.clock.now())
 
     def settle(self) -> None:
         """Events, as the daemon takes them."""

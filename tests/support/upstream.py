@@ -18,7 +18,8 @@ class Upstream:
     """Answers with its name and what it was asked. `release` ends everything that is held open.
 
     /sse sends an event and stays open, /ws echoes lines after a WebSocket handshake, /slow sends half of its body and
-    waits, /status/NNN answers so, /close breaks the connection off, anything else gets `name method path`.
+    waits, /status/NNN answers so, /close breaks the connection off, /cut does so in the middle
+    of the body, anything else gets `name method path`.
     """
 
     name: str
@@ -78,6 +79,10 @@ class Upstream:
         if headers.get("user-agent") != "bgmon":
             self.seen.append((method, path, headers))
         if path == "/close":
+            return False
+        if path == "/cut":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nonly this")
+            await writer.drain()
             return False
         if path == "/sse":
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")

@@ -16,11 +16,13 @@ from typing import Any
 import yaml
 
 from monitor.adapters.docker.engine import DockerEngine
+from monitor.adapters.docker.own import RecordedContainers
 from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.host.locks import FileLocks
 from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.secrets import FileSecrets
-from monitor.adapters.http.prober import AiohttpProber
+from monitor.adapters.http.prober import HttpProber
+from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
@@ -77,6 +79,7 @@ class Watched:
         self.url = url
         self.engine = DockerEngine(url, timeout=10.0)
         self.database = Database(folder / "state.db")
+        self.own = RecordedContainers(lambda: self.engine, SqliteContainers(self.database), project, folder / "proxy")
         self.store = SqliteDeployStore(self.database)
         self.memory = SqliteWatchStore(self.database)
         self.totals = SqliteTotals(self.database)
@@ -85,6 +88,7 @@ class Watched:
         self.deployer = Runner(self)
         self.specs: dict[str, ContainerSpec] = {}
         self.settings = WatchSettings()
+        self.extra: dict[str, Any] = {}  # options of the next containers, by the docker SDK's names
         self.daemon: Daemon | None = None
         self._thread: threading.Thread | None = None
 
@@ -126,6 +130,7 @@ class Watched:
             publish={} if port is None else {inner: ("127.0.0.1", port)},
             restart=restart,
             memory=memory,
+            extra=self.extra,
         )
         self.specs[service] = wanted
         container = self.engine.create(wanted)
@@ -167,6 +172,7 @@ class Watched:
         watch = WatchDeps(
             project=self.project,
             engine=self.engine,
+            own=self.own,
             store=self.store,
             memory=self.memory,
             locks=self.locks,
@@ -184,7 +190,7 @@ class Watched:
             "watch": watch,
             "settings": self.settings,
             "events": self.engine,
-            "make_prober": AiohttpProber,
+            "make_prober": HttpProber,
             "selfcheck": fine,
             "alerting": alerting or self.alerts,
             "scheduler": ApScheduler(),

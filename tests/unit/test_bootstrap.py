@@ -31,7 +31,9 @@ def test_a_deploy_is_announced_and_what_goes_wrong_is_a_warning(
 def test_without_loki_and_grafana_nobody_is_told(tmp_path: Path) -> None:
     file = tmp_path / "bgmon.yml"
     file.write_text("project: shop\nservices: {core: {image: x}}\n")
-    assert build(str(file)).annotations.announce(DeployRecord("d1", "core", "deploy", "x", "v1", "me", 1.0)) == []
+    assert (
+        build(str(file)).wiring.annotations.announce(DeployRecord("d1", "core", "deploy", "x", "v1", "me", 1.0)) == []
+    )
 
 
 def test_a_changed_proxy_section_reaches_those_who_hold_the_proxy(
@@ -47,4 +49,4 @@ def test_a_changed_proxy_section_reaches_those_who_hold_the_proxy(
     file.write_text(text.format(port=8002))
     app.take_config(load_file(file))
     assert before.__self__ is not proxy.status.__self__  # type: ignore[attr-defined]
-    assert "127.0.0.1:8002" in app.proxy_config()
+    assert "127.0.0.1:8002" in app.wiring.proxy_config()

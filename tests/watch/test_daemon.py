@@ -195,7 +195,7 @@ def test_one_round_heals_verifies_and_says_what_is_wrong(stage: Stage, docker_cl
 def test_a_cut_off_deploy_is_settled_at_the_start(stage: Stage) -> None:
     stage.deploy("v1", pull="never")
     app = stage.app()
-    from monitor.domain.deploy.records import DeployRecord  # noqa: PLC0415
+    from monitor.domain.deploy.records import DeployRecord
 
     app.store.begin(DeployRecord("core-cut", "core", "deploy", "bgmon-example/shop:v2", "v2", "test", time.time()))
     with daemon(stage):

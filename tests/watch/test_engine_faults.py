@@ -32,7 +32,7 @@ def watched(tmp_path: Path, project: str, docker_host: str) -> Iterator[Watched]
 
 @pytest.mark.private_engine
 def test_engine_stopped_and_started_while_containers_die(tmp_path: Path, private_engine: PrivateEngine) -> None:
-    from tools import images  # noqa: PLC0415 - needs the Docker library
+    from tools import images  # needs the Docker library
 
     image = images.busybox(private_engine.client)
     watched = Watched(tmp_path, "faults", private_engine.url)

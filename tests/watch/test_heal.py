@@ -249,3 +249,19 @@ def test_docker_s_own_health_check_is_heeded(watched: Watched, shop_image: str, 
     assert daemon.probing is not None
     assert daemon.probing.made == 0
     assert "Docker's health check says unhealthy" in watched.memory.incidents()[0].cause
+
+
+def test_a_health_check_that_stays_starting_is_told(
+    watched: Watched, shop_image: str, docker_client: docker.DockerClient
+) -> None:
+    """Frozen, or with a start period of an hour: `health.start` bounds how long that is believed."""
+    check = {"test": ["CMD-SHELL", "echo still loading; exit 1"], "interval": 10**8, "start_period": 3600 * 10**9}
+    heal = {"rollback_window": "0s"}
+    watched.extra = {"healthcheck": check}
+    watched.run("core", shop_image, health={"mode": "docker", "start": "3s"}, deploy={"stop": "1s"}, heal=heal)
+    watched.watch()
+    watched.wait_state("core", "starting")
+    watched.wait_state("core", "unhealthy")
+    incident = watched.memory.incidents()[0]
+    assert incident.kind == "unhealthy"
+    assert "says starting (exit code 1: still loading), 3 s (health.start) after its start" in incident.cause

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.errors import EngineError
 from monitor.testing.engine_containers import Behaviour
-from tests.support.simulated import Host
+from tests.support.simulated import IMAGE, Host
 
 DAY = 86400.0
 OLD = 10_000.0
@@ -119,6 +119,49 @@ def test_an_engine_that_goes_down_in_order_stops_nothing_for_good(host: Host) ->
     host.run(10)
     assert host.state("core") == "healthy"
     assert host.alerts.open == {}
+
+
+def test_a_health_check_that_stays_starting_is_reported_and_healed(host: Host) -> None:
+    host.engine.build(IMAGE, healthcheck=True)
+    health = {"mode": "docker", "start": "8s"}
+    start(host, behaviour=Behaviour(healthy_after=None), section={"health": health, "heal": {"rollback_window": 0}})
+    host.make("core")
+    host.look_at_all()
+    host.run(7)
+    assert host.state("core") == "starting"
+    host.run(5)
+    assert host.alerts.kinds("fired") == ["unhealthy"]
+    assert host.acts
+    host.run(3600)
+    assert host.state("core") == "quarantined"
+
+
+@pytest.mark.parametrize("late", ["event", "flag"])
+@pytest.mark.parametrize("restart", ["no", "unless-stopped"])
+def test_that_memory_was_why_may_be_told_after_the_death(host: Host, late: str, restart: str) -> None:
+    ref = start(host, restart=restart, section={"limits": {"memory": "64m"}})
+    one = host.engine.life.containers[ref]
+    host.engine.crash(ref, 137)
+    host.settle()
+    assert host.alerts.kinds("fired") == []
+    if late == "event":
+        host.engine.life.emit(one, "oom", host.clock.now())
+        host.settle()
+    elif one.state == "exited":
+        one.oom_killed = True
+    host.run(10)
+    known = late == "event" or restart == "no"  # Docker's own start takes the flag away
+    assert host.alerts.kinds("fired") == ["oom" if known else "exited"]
+
+
+def test_a_kill_beside_a_memory_limit_is_waited_for_a_second_and_no_longer(host: Host) -> None:
+    ref = start(host, restart="no", section={"limits": {"memory": "64m"}})
+    host.engine.crash(ref, 137)
+    died = host.clock.now()
+    host.settle()
+    host.run(10, until=lambda: bool(host.acts))
+    assert host.alerts.kinds("fired") == ["exited"]
+    assert host.acts[0].at - died <= 1.5
 
 
 def test_the_same_error_is_not_tried_for_ever(host: Host) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from monitor.adapters.host.machine import HostCollector, host_facts
 from monitor.adapters.prometheus.exposition import Exposition, HistoryCollector, PeersCollector, StatusCollector
@@ -102,12 +103,51 @@ def test_the_api_says_what_the_page_shows(serve: Callable[..., None]) -> None:
     serve(story)
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "1e3", "501", "x", "", "9" * 5000, "٣"])
-def test_a_wrong_limit_is_refused(serve: Callable[..., None], limit: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        *((f"limit={value}", "limit") for value in (
+            "0", "-1", "%2B5", "1e3", "501", "x", "", "9" * 5000, "0" * 5000, "05", "000000001999999", "%D9%A3", "%C2%B2",
+            "5%0A", "%205", "5_0", "0x5", "5.0", "%00", "%FF", "5&limit=5",
+        )),
+        *((f"service={value}", "service") for value in (
+            "%FF", "%00", "core%0A", "Core", "a%2Fb", "%27", "c" * 64, "%ED%B3%BF", "core&service=web",
+        )),
+    ],
+    ids=lambda value: value[:24],
+)  # fmt: skip
+def test_a_wrong_parameter_is_refused_by_its_name(serve: Callable[..., None], query: str, named: str) -> None:
     async def story(session: aiohttp.ClientSession, url: str, source: FakeStatus) -> None:
-        async with session.get(f"{url}/api/v1/incidents", params={"limit": limit}) as answer:
+        async with session.get(URL(f"{url}/api/v1/incidents?{query}", encoded=True)) as answer:
+            text = (await answer.json())["error"]
             assert answer.status == 400
-            assert "limit" in (await answer.json())["error"]
+            assert text.startswith(f"{named}: ")
+            assert len(text) < 200
+
+    serve(story)
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/api/v1/status", "/api/v1/peers"])
+def test_parameters_that_nothing_takes_change_nothing(serve: Callable[..., None], path: str) -> None:
+    async def story(session: aiohttp.ClientSession, url: str, source: FakeStatus) -> None:
+        async with session.get(URL(f"{url}{path}?limit={'9' * 5000}&%FF=%00&service=%27", encoded=True)) as answer:
+            assert answer.status == 200
+
+    serve(story)
+
+
+@pytest.mark.parametrize("limit", ["1", "500", None])
+@pytest.mark.parametrize("service", ["core", "none-of-that-name", "", None])
+def test_right_parameters_are_taken(serve: Callable[..., None], limit: str | None, service: str | None) -> None:
+    given = {key: value for key, value in {"limit": limit, "service": service}.items() if value is not None}
+
+    async def story(session: aiohttp.ClientSession, url: str, source: FakeStatus) -> None:
+        async with session.get(f"{url}/api/v1/incidents", params=given) as answer:
+            assert answer.status == 200
+            found = (await answer.json())["incidents"]
+            known = [item.service for item in source.current.incidents]
+            wanted = [name for name in known if name == service] if service else known
+            assert [item["service"] for item in found] == wanted[: int(limit or 50)]
 
     serve(story)
 
@@ -160,6 +200,7 @@ def test_a_token_is_asked_for_everywhere_but_on_healthz(serve: Callable[..., Non
             (basic(f"anyone:{TOKEN}"), 200),
             (basic(f"{TOKEN}:"), 401),
             ("Basic %%%", 401),
+            ("Bearer \udcff\udcfe", 401),
             ("Basic /w==", 401),
             (TOKEN, 401),
         ):

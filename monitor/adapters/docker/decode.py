@@ -7,7 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from monitor.domain.containers import Container, ContainerState, ContainerStats, EngineEvent, EngineInfo, Image
+from monitor.domain.containers import (
+    CheckResult,
+    Container,
+    ContainerState,
+    ContainerStats,
+    EngineEvent,
+    EngineInfo,
+    Image,
+)
 
 _NEVER_YEAR = 1  # 0001-01-01T00:00:00Z stands for "not yet"
 _HEALTHS = ("starting", "healthy", "unhealthy")
@@ -55,7 +63,14 @@ def container(raw: Mapping[str, Any]) -> Container:
         pid=state.get("Pid") or 0,
         ports=_ports(settings.get("Ports"), host.get("PortBindings")),
         networks=tuple(sorted(settings.get("Networks") or {})),
+        mounts=tuple(sorted(one["Source"] for one in raw.get("Mounts") or () if one.get("Type") == "bind")),
+        check=_last_check(state.get("Health") or {}),
     )
+
+
+def _last_check(health: Mapping[str, Any]) -> CheckResult | None:
+    runs = health.get("Log") or []
+    return CheckResult(runs[-1].get("ExitCode", 0), runs[-1].get("Output") or "") if runs else None
 
 
 def _ports(bound: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> dict[int, int]:
@@ -83,6 +98,7 @@ def image(raw: Mapping[str, Any]) -> Image:
         size=raw.get("Size") or 0,
         healthcheck=bool(test) and test != ["NONE"],
         exposed_ports=tuple(sorted(int(port) for port, _, protocol in exposed if protocol in ("", "tcp"))),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
         created_at=unix_time(raw.get("Created")),
     )
 

@@ -28,6 +28,7 @@ from monitor.domain.containers import (
     EngineEvent,
     EngineInfo,
     Image,
+    Network,
     PullProgress,
 )
 from monitor.errors import Conflict, EngineError, EngineUnreachable, NotFound
@@ -280,6 +281,10 @@ class DockerEngine:
     def ensure_network(self, name: str, labels: Mapping[str, str], *, internal: bool = False) -> None:
         with self._doing(f"making network {name}"):
             self._networks.ensure(name, labels, internal=internal)
+
+    def network(self, name: str) -> Network | None:
+        with self._doing(f"looking at network {name}"):
+            return self._networks.get(name)
 
     def remove_network(self, name: str) -> None:
         with self._doing(f"removing network {name}"):

@@ -24,6 +24,7 @@ _UNREACHABLE = (
 )
 _TIMEOUTS = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 # What the engine says when a published port is taken: by another container, or by any other process.
+_POOLS_EXHAUSTED = ("non-overlapping ipv4 address pool", "all predefined address pools")
 _PORT_TAKEN = ("port is already allocated", "address already in use", "ports are not available")
 OTHER_VERSION = "client version"
 # (part of the engine's message, what to do next)
@@ -33,7 +34,7 @@ _HINTS = (
     ("no such file or directory: unknown", "the command, or its interpreter, does not exist in the image"),
     ("invalid mount config", "the host path under `volumes` does not exist on this host"),
     ("no space left on device", "free space where Docker keeps its data: bgmon prune, docker system prune"),
-    ("all predefined address pools", "too many networks: docker network prune, or set default-address-pools"),
+    ("no available ipv4 addresses", "the network is full: remove containers from it, or services from the project"),
     ("pid namespace", "check `docker.pid_mode`"),
     (OTHER_VERSION, "the engine was exchanged for another version: try again"),
 )
@@ -98,6 +99,11 @@ def timed_out(error: BaseException) -> bool:
 
 def says_port_taken(message: str) -> bool:
     return any(part in message.lower() for part in _PORT_TAKEN)
+
+
+def says_pools_exhausted(message: str) -> bool:
+    """Whether the engine has no address pool left for another network."""
+    return any(part in message.lower() for part in _POOLS_EXHAUSTED)
 
 
 def explain(error: docker.errors.APIError) -> str:

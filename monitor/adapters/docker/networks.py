@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
 from typing import Any, Final
 
 import docker.errors
 import requests
+from docker.types import IPAMConfig, IPAMPool
 
 from monitor.adapters.docker.client import Connection
-from monitor.errors import Conflict, NotFound
+from monitor.adapters.docker.errors import explain, says_pools_exhausted
+from monitor.adapters.docker.subnets import choices, pools_of, subnets_of
+from monitor.domain.containers import Network
+from monitor.domain.names import LABEL_POOL, LABEL_PROJECT
+from monitor.errors import Conflict, EngineError, NotFound
 
 _NO_ADDRESS: Final = "user specified IP address is supported only"
+_OVERLAPS: Final = "overlaps with other one"
+_TRIES: Final = 5
+_NAMED: Final = 8  # networks that an error names
 _ensuring: Final = threading.Lock()
 
 
@@ -37,18 +46,95 @@ class Networks:
         same = [network for network in found if network["Name"] == name]  # the filter takes parts of names as well
         return sorted(same, key=lambda network: (network["Created"], network["Id"]))
 
+    def get(self, name: str) -> Network | None:
+        same = self._named(name)
+        if not same:
+            return None
+        try:
+            raw = self._connection.client.inspect_network(same[0]["Id"])
+        except docker.errors.NotFound:
+            return None
+        return Network(
+            id=raw["Id"],
+            name=raw["Name"],
+            labels=dict(raw.get("Labels") or {}),
+            internal=bool(raw.get("Internal")),
+            subnets=tuple(str(subnet) for subnet in subnets_of(raw)),
+            members=frozenset(raw.get("Containers") or {}),
+        )
+
     def _create(self, name: str, labels: Mapping[str, str], *, internal: bool) -> None:
         client = self._connection.client
-        try:
-            made = client.create_network(
-                name, driver="bridge", internal=internal, labels=dict(labels), check_duplicate=True
+        made: Mapping[str, Any] | None = None
+        for pool, subnet in self._choices(name, labels):
+            try:
+                made = client.create_network(
+                    name,
+                    driver="bridge",
+                    internal=internal,
+                    labels={**labels, LABEL_POOL: str(pool)},
+                    check_duplicate=True,
+                    ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
+                )
+            except docker.errors.APIError as error:
+                if error.status_code == requests.codes.conflict:  # made by somebody else at this very moment
+                    return
+                if _OVERLAPS not in str(error.explanation):
+                    raise
+            else:
+                break
+        if made is None:
+            raise EngineError(
+                f"making network {name}: other networks took every subnet that was free", hint="try again"
             )
-        except docker.errors.APIError as error:
-            if error.status_code != requests.codes.conflict:  # made by somebody else at this very moment
-                raise
-            return
         if self._named(name)[0]["Id"] != made["Id"]:  # another process was quicker, and both see who was first
             client.remove_network(made["Id"])
+
+    def _choices(self, name: str, labels: Mapping[str, str]) -> Iterator[tuple[IPv4Network, IPv4Network]]:
+        """Pools and subnets, the best first. The engine is asked for a new pool only when ours are full."""
+        networks = self._connection.client.networks()
+        taken = [subnet for network in networks for subnet in subnets_of(network)]
+        for pool in pools_of(networks, LABEL_POOL):
+            yield from ((pool, subnet) for subnet in choices(pool, taken))
+        pool = self._fresh_pool(f"{name}-subnet", labels)
+        yield from ((pool, subnet) for subnet in choices(pool, ()))
+
+    def _fresh_pool(self, name: str, labels: Mapping[str, str]) -> IPv4Network:
+        """A pool that the engine would give to the next network: it is asked for one, which is removed at once."""
+        client = self._connection.client
+        for _ in range(_TRIES):
+            for left in self._named(name):
+                if (left.get("Labels") or {}).get(LABEL_PROJECT) == labels.get(LABEL_PROJECT):
+                    self.remove(left["Id"])  # of somebody who was killed right here, or is here just now
+            try:
+                made = client.create_network(name, driver="bridge", labels=dict(labels))["Id"]
+                try:
+                    found = subnets_of(client.inspect_network(made))
+                finally:
+                    self.remove(made)
+            except docker.errors.APIError as error:
+                if says_pools_exhausted(explain(error)):
+                    raise self._exhausted(name.removesuffix("-subnet"), explain(error)) from error
+                if error.status_code not in (requests.codes.conflict, requests.codes.not_found):
+                    raise
+                continue  # another process asks the same, and took ours for a leftover
+            if not found:
+                raise EngineError(f"making network {name}: the engine gave it no IPv4 subnet")
+            return found[0]
+        raise EngineError(f"making network {name}: somebody else makes networks of this name", hint="try again")
+
+    def _exhausted(self, name: str, said: str) -> EngineError:
+        client = self._connection.client
+        networks = [network for network in client.networks(filters={"type": "custom"}) if subnets_of(network)]
+        unused = sorted(network["Name"] for network in client.networks(filters={"dangling": True}))
+        holders = ", ".join(f"{one['Name']} ({subnets_of(one)[0]})" for one in networks[:_NAMED])
+        more = f" and {len(networks) - _NAMED} more" if len(networks) > _NAMED else ""
+        free = f"no container uses {', '.join(unused[:_NAMED])}: docker network prune; or " if unused else ""
+        return EngineError(
+            f"making network {name}: no address pool of the engine is free ({said}). "
+            f"{len(networks)} networks hold them: {holders}{more}",
+            hint=f"{free}give the engine more: default-address-pools in /etc/docker/daemon.json, then restart it",
+        )
 
     def remove(self, name: str) -> None:
         try:

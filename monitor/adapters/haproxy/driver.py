@@ -10,19 +10,22 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from monitor.adapters.haproxy.files import ProxyFiles
-from monitor.adapters.haproxy.runner import Runner
+from monitor.adapters.haproxy.runner import RUN, Runner
 from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, failures, pairs, table, workers
 from monitor.domain.names import COLORS, Color, other
 from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotState, SlotStatus
 from monitor.errors import ProxyError, ProxyUnreachable
 from monitor.render.haproxy import (
     ADMIN_SOCKET,
+    DOOR,
     MAINTENANCE_MAP,
     MASTER_SOCKET,
     PARKED,
     VERSIONS_MAP,
+    WAITING,
     version_key,
 )
+from monitor.render.haproxytext import version_word
 
 _START_TIMEOUT: Final = 20.0
 _MASTER_PATIENCE: Final = 2.0
@@ -34,7 +37,7 @@ _DRAIN: Final = 0x08 | 0x10
 
 
 class HAProxy:
-    """Slots are servers named by color; a third server, always refusing, is where requests wait out a crash."""
+    """Slots are servers named by color, in two backends of each service: its own, and the one where requests wait."""
 
     def __init__(self, files: ProxyFiles, runner: Runner) -> None:
         self._files = files
@@ -113,14 +116,13 @@ class HAProxy:
             self._reload(rendered.structure, before)
 
     def slots(self, service: str) -> Mapping[Color, SlotStatus]:
-        state = columns(self._known(service, self._admin.ask(f"show servers state {service}")))
+        by_name = self._rows(service)
         busy = self._sessions(service)
-        by_name = {row["srv_name"]: row for row in state}
         return {
             color: SlotStatus(
                 color=color,
                 state=_state(by_name[color]),
-                weight=int(by_name[color]["srv_uweight"]),
+                weight=int(by_name[color]["srv_uweight"]) or _MAX_WEIGHT,
                 port=int(by_name[color]["srv_port"]),
                 sessions=busy[color],
             )
@@ -128,25 +130,25 @@ class HAProxy:
         }
 
     def stage(self, service: str, color: Color, port: int, version: str) -> None:
-        server = f"{service}/{color}"
         # The address is answered with words even when it worked, so what counts is what is there afterwards.
         said = self._admin.ask(
-            f"set server {server} state maint", f"set server {server} addr 127.0.0.1 port {port}"
+            *_each(service, color, "state maint"),
+            f"set server {service}/{color} addr 127.0.0.1 port {port}",
+            f"set server {WAITING}{service}/{color} addr 127.0.0.1 port {port}",
+            f"set server {WAITING}{service}/{DOOR}{color} check-port {port}",
         ).strip()
-        rows = {row["srv_name"]: row for row in self._rows(service)}
-        row = rows[color]
+        rows = self._rows(service)
         self._staged[service, other(color)] = _state(rows[other(color)])
-        if int(row["srv_port"]) != port:
+        if {int(rows[color]["srv_port"]), int(self._rows(f"{WAITING}{service}")[color]["srv_port"])} != {port}:
             raise ProxyError(f"the proxy refused: {' '.join(said.split())}")
         key = version_key(service, color)
-        self._admin.tell(f"set server {server} weight {_MAX_WEIGHT}", f"set map {VERSIONS_MAP} {key} {_word(version)}")
+        self._admin.tell(*_weight(service, color, _MAX_WEIGHT), f"set map {VERSIONS_MAP} {key} {version_word(version)}")
 
     def switch(self, service: str, to: Color) -> None:
         self._admin.tell(
-            f"set server {service}/{to} weight {_MAX_WEIGHT}",
-            f"set server {service}/{to} state ready",
-            f"set server {service}/{to} health up",
-            f"set server {service}/{PARKED} state ready",
+            *_weight(service, to, _MAX_WEIGHT),
+            *_ready(service, to),
+            *_parked(service, "ready"),
             *self._away(service, other(to)),
         )
 
@@ -154,27 +156,25 @@ class HAProxy:
         commands = []
         for color, weight in sorted(weights.items(), key=lambda item: -item[1]):
             if weight > 0:
-                commands.append(f"set server {service}/{color} weight {weight}")
-                commands.append(f"set server {service}/{color} state ready")
+                commands += [*_weight(service, color, weight), *_each(service, color, "state ready")]
             else:
                 commands += self._away(service, color)
-        parked = "ready" if any(weights.values()) else "maint"
-        self._admin.tell(*commands, f"set server {service}/{PARKED} state {parked}")
+        self._admin.tell(*commands, *_parked(service, "ready" if any(weights.values()) else "maint"))
 
     def close(self, service: str, color: Color) -> None:
         self._staged.pop((service, color), None)
-        commands = [f"set server {service}/{color} state maint", f"shutdown sessions server {service}/{color}"]
-        rows = {row["srv_name"]: row for row in self._rows(service)}
-        if _state(rows[other(color)]) != "ready":
-            commands.append(f"set server {service}/{PARKED} state maint")
+        commands = [*_each(service, color, "state maint"), f"shutdown sessions server {service}/{color}"]
+        commands.append(f"shutdown sessions server {WAITING}{service}/{color}")
+        if _state(self._rows(service)[other(color)]) != "ready":
+            commands += _parked(service, "maint")
         self._admin.tell(*commands)
         for pid in self._old_workers():
             with suppress(ProxyUnreachable):  # it ended by itself meanwhile
                 self._cut(f"@!{pid}", service, color)
 
     def counters(self, service: str) -> Mapping[Color, SlotCounters]:
-        rows = self._stat(service)
-        return {color: _counters(rows[color]) for color in COLORS}
+        own, waited = self._stat(service)
+        return {color: _counters(own[color]) + _counters(waited.get(color, {})) for color in COLORS}
 
     def maintenance(self, service: str, on: bool) -> None:  # noqa: FBT001 - it is the value itself
         self._admin.tell(f"set map {MAINTENANCE_MAP} {service} {int(on)}")
@@ -182,7 +182,7 @@ class HAProxy:
     def _cut(self, worker: str, service: str, color: Color) -> None:
         """End an old worker's sessions one by one: its servers no longer take commands."""
         for line in self._master.ask(f"{worker} show sess").splitlines():
-            if f" be={service} " in line and f" srv={color} " in line:
+            if any(f" be={name} " in line for name in (service, f"{WAITING}{service}")) and f" srv={color} " in line:
                 self._master.ask(f"{worker} shutdown session {line.partition(':')[0]}")
 
     def _away(self, service: str, color: Color) -> list[str]:
@@ -192,11 +192,15 @@ class HAProxy:
         """
         state = self._staged.pop((service, color), None)
         if state is None:
-            state = _state({row["srv_name"]: row for row in self._rows(service)}[color])
-        return [] if state == "maint" else [f"set server {service}/{color} state drain"]
+            state = _state(self._rows(service)[color])
+        if state == "maint":
+            return []
+        # The rules that choose a color go by weights: they would give requests to one that drains.
+        return [*_weight(service, color, 0), *_each(service, color, "state drain")]
 
-    def _rows(self, service: str) -> list[dict[str, str]]:
-        return columns(self._known(service, self._admin.ask(f"show servers state {service}")))
+    def _rows(self, backend: str) -> dict[str, dict[str, str]]:
+        state = columns(self._known(backend, self._admin.ask(f"show servers state {backend}")))
+        return {row["srv_name"]: row for row in state}
 
     def _known(self, service: str, answer: str) -> str:
         if "srv_name" not in answer:
@@ -205,20 +209,25 @@ class HAProxy:
             )
         return answer
 
-    def _stat(self, service: str, worker: str = "") -> dict[str, dict[str, str]]:
-        socket = self._master if worker else self._admin
-        rows = table(socket.ask(f"{worker} show stat {service} 4 -1".strip()))
-        found = {row["svname"]: row for row in rows if row.get("pxname") == service}
-        if not worker and not found:
+    def _stat(self, service: str, worker: str = "") -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+        """The servers of a service's own backend, and of the one where its requests wait, by name."""
+        backends = (service, f"{WAITING}{service}")
+        if worker:
+            text = "".join(self._master.ask(f"{worker} show stat {backend} 4 -1") for backend in backends)
+        else:
+            text = self._admin.ask(*(f"show stat {backend} 4 -1" for backend in backends))
+        rows = table(text)
+        own, waited = ({row["svname"]: row for row in rows if row.get("pxname") == backend} for backend in backends)
+        if not worker and not own:
             self._known(service, "")
-        return found
+        return own, waited
 
     def _sessions(self, service: str) -> dict[Color, int]:
         """Over all workers: after a reload the old ones keep what they had under way."""
-        tables = [self._stat(service)]
+        tables = [*self._stat(service)]
         for pid in self._old_workers():
             with suppress(ProxyUnreachable):  # it ended by itself meanwhile
-                tables.append(self._stat(service, f"@!{pid}"))
+                tables += self._stat(service, f"@!{pid}")
         return {color: sum(int(rows[color]["scur"]) for rows in tables if color in rows) for color in COLORS}
 
     def _old_workers(self) -> list[int]:
@@ -260,8 +269,8 @@ class HAProxy:
             raise ProxyError(f"HAProxy did not reload and goes on as before: {said}", hint=_hint(said))
 
     def _replace(self, structure: str) -> None:
-        self._runner.replace()
-        self._await(lambda: self._runs(structure), "start")
+        run = self._runner.replace()
+        self._await(lambda: run in self._admin.ask(f"show env {RUN}") and self._runs(structure), "start")
         self._runner.retire()
 
     def _await(self, done: Callable[[], bool], what: str, *, give_up: bool = False) -> None:
@@ -297,16 +306,45 @@ def _state(row: Mapping[str, str]) -> SlotState:
 
 
 def _counters(row: Mapping[str, str]) -> SlotCounters:
-    """Every request that ended, however: by an answer, a broken one, or none."""
-    number = {name: int(row.get(name) or 0) for name in row if name.startswith("hrsp_") or name in {"econ", "eresp"}}
+    """Every request that ended here, however: by an answer, a broken one, or none.
+
+    `eresp` alone cannot be used: HAProxy counts one broken answer once or twice, by its version and by how it broke,
+    and one that was tried again elsewhere too. What was given to the server (`stot`), and neither went on to another
+    one (`wredis`), is under way (`scur`), was answered nor was given up by the client, is a failure, where `eresp` says
+    that there was any. An answer that broke off behind its headers is counted in `srv_abrt`.
+    """
+    number = {name: int(value or 0) for name, value in row.items() if _counts(name)}
     answers = sum(value for name, value in number.items() if name.startswith("hrsp_"))
-    failed = number["econ"] + number["eresp"]
-    return SlotCounters(requests=answers + failed, errors=number["hrsp_5xx"] + failed, connect_errors=number["econ"])
+    known = ("wredis", "scur", "cli_abrt")
+    unanswered = number.get("stot", 0) - answers - sum(number.get(name, 0) for name in known)
+    refused, cut = number.get("econ", 0), number.get("srv_abrt", 0)
+    failed = min(number.get("eresp", 0), max(0, unanswered)) + refused
+    return SlotCounters(
+        requests=answers + failed, errors=number.get("hrsp_5xx", 0) + cut + failed, connect_errors=refused
+    )
 
 
-def _word(version: str) -> str:
-    """A map's value is one word on the command line."""
-    return "".join(char if "!" <= char <= "~" and char not in ";\\\"'#" else "_" for char in version) or "-"
+def _each(service: str, color: Color, change: str) -> list[str]:
+    """`change` for all three servers of a color. The door first: what tracks it is not ready before it is."""
+    names = (f"{WAITING}{service}/{DOOR}{color}", f"{WAITING}{service}/{color}", f"{service}/{color}")
+    return [f"set server {name} {change}" for name in names]
+
+
+def _ready(service: str, color: Color) -> list[str]:
+    """Taken for up, whatever was last seen of it; the servers that track the door follow."""
+    return [*_each(service, color, "state ready"), f"set server {WAITING}{service}/{DOOR}{color} health up"]
+
+
+def _weight(service: str, color: Color, weight: int) -> list[str]:
+    return [f"set server {backend}/{color} weight {weight}" for backend in (service, f"{WAITING}{service}")]
+
+
+def _parked(service: str, state: str) -> list[str]:
+    return [f"set server {backend}/{PARKED} state {state}" for backend in (service, f"{WAITING}{service}")]
+
+
+def _counts(name: str) -> bool:
+    return name.startswith("hrsp_") or name in {"econ", "eresp", "stot", "wredis", "scur", "cli_abrt", "srv_abrt"}
 
 
 def _is_service(name: str) -> bool:

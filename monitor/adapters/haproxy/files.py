@@ -20,7 +20,9 @@ _CHECK_FOLDER = "check"
 
 
 class ProxyFiles:
-    """What HAProxy reads, in `folder` (0700, all files 0600: private keys are among them).
+    """What HAProxy reads, in `folder` (all files 0600: private keys are among them).
+
+    The folder is 0700, or 0711 where HAProxy gives root up: its workers must reach their own socket in it by name.
 
     Args:
         folder: where they are.
@@ -36,6 +38,8 @@ class ProxyFiles:
     def prepare(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self._settings.privileged:
+                self.folder.chmod(0o711)
         except OSError as error:
             raise ProxyError(f"{self.folder}: {error.strerror}") from None
 
@@ -114,7 +118,7 @@ class ProxyFiles:
     def addresses(self) -> tuple[str, ...]:
         """What the configuration in place listens on."""
         text = self.on_disk().get(CONFIG, b"").decode(errors="replace")
-        return tuple(re.findall(r"^\s+bind (\S+)", text, re.MULTILINE))
+        return tuple(re.findall(r"^\s+bind (?!unix@)(\S+)", text, re.MULTILINE))
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

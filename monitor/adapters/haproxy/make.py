@@ -14,6 +14,7 @@ from monitor.config.proxy import ProxySection
 from monitor.domain.deploy.spec import TlsFiles
 from monitor.domain.proxy.settings import ProxySettings, ProxyTimeouts
 from monitor.ports.engine import Engine
+from monitor.ports.own import OwnContainers
 
 
 def settings_of(section: ProxySection) -> ProxySettings:
@@ -33,7 +34,7 @@ def settings_of(section: ProxySection) -> ProxySettings:
 
 
 def make_proxy(
-    section: ProxySection, *, project: str, folder: Path, base: Path, engine: Callable[[], Engine]
+    section: ProxySection, *, project: str, folder: Path, base: Path, engine: Callable[[], Engine], own: OwnContainers
 ) -> HAProxy:
     """The driver for one project on this host.
 
@@ -43,8 +44,9 @@ def make_proxy(
         folder: where its files and sockets are.
         base: what relative paths in bgmon.yml start from.
         engine: asked for only when the proxy runs in a container.
+        own: the containers that bgmon made.
     """
     files = ProxyFiles(folder, settings_of(section), base)
     if section.run == "process":
         return HAProxy(files, ProcessRunner(folder, section.binary))
-    return HAProxy(files, ContainerRunner(engine(), project, folder, section.image))
+    return HAProxy(files, ContainerRunner(engine(), own, project, folder, section.image))

@@ -89,7 +89,7 @@ class ProcessRunner:
     def outdated(self) -> bool:
         return False  # a reload runs the program on disk anyway
 
-    def replace(self) -> None:
+    def replace(self) -> str:
         raise ProxyError("a process is reloaded, not replaced")
 
     def retire(self) -> None:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from monitor.render.haproxy import ADMIN_SOCKET, CONFIG, MASTER_SOCKET
 
+RUN: Final = "BGMON_PROXY_RUN"
 _NOISE: Final = re.compile(r"^\[NOTICE\]|^\[WARNING\]|^Warnings were found|^Configuration file is valid|FD limit")
 
 
@@ -38,8 +39,12 @@ class Runner(Protocol):
         """Whether what runs is another program or image than would be started now."""
         ...
 
-    def replace(self) -> None:
-        """Start anew beside the running one, on its listening sockets."""
+    def replace(self) -> str:
+        """Start anew beside the running one, on its listening sockets.
+
+        The value of RUN in the environment of what was started: only it tells the new one from the one before, which
+        answers on the same socket with the same configuration until the new one has taken over.
+        """
         ...
 
     def retire(self) -> None:

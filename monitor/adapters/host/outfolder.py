@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor.adapters.host.locks import try_flock
+from monitor.domain.printable import printable
 from monitor.errors import GenerateError, LockedError
 
 _POLL: Final = 0.05
@@ -43,15 +44,16 @@ class DiskFolder:
             os.close(descriptor)
 
     def read(self, path: str) -> bytes | None:
+        target = self._inside(path)
         try:
-            return (self._root / path).read_bytes()
+            return target.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise self._failed(error, self._root / path, verb="read") from None
 
     def write(self, path: str, content: bytes) -> None:
-        target = self._root / path
+        target = self._inside(path)
         temporary = ""
         try:
             if target.parent not in self._made:
@@ -69,7 +71,7 @@ class DiskFolder:
             raise self._failed(error, target) from None
 
     def remove(self, path: str) -> None:
-        target = self._root / path
+        target = self._inside(path)
         try:
             target.unlink(missing_ok=True)
         except OSError as error:
@@ -82,6 +84,19 @@ class DiskFolder:
             except OSError:
                 break
             self._made.discard(folder)
+
+    def _inside(self, path: str) -> Path:
+        """The file at `path`. The folder is in git: a pull request may bring links, and any path in the manifest."""
+        target = self._root / path
+        try:
+            inside = target.resolve().is_relative_to(self._root.resolve())
+        except (OSError, RuntimeError, ValueError):  # links in a circle, NUL in the name
+            inside = False
+        if not inside or ".." in target.parts[len(self._root.parts) :]:
+            raise GenerateError(
+                f"{printable(path)}: leads out of {self._root}", hint="remove the link, or the path from the manifest"
+            )
+        return target
 
     def _failed(self, error: OSError, path: Path, *, verb: str = "written") -> GenerateError:
         return GenerateError(

@@ -12,7 +12,7 @@ from monitor import __version__
 @functools.cache
 def tls() -> ssl.SSLContext:
     """One for all. SSL_CERT_FILE and SSL_CERT_DIR of the environment count, for private authorities."""
-    import httpx  # noqa: PLC0415 - only those who send pay for it
+    import httpx  # only those who send pay for it
 
     for name in ("httpx", "httpcore"):  # they write every URL into the log, tokens included
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -23,7 +23,7 @@ class HttpPeers:
         self._deadline = deadline
 
     def look(self, peer: Peer) -> str:
-        import httpx  # noqa: PLC0415 - only hosts with peers pay for it
+        import httpx  # only hosts with peers pay for it
 
         try:
             answer = httpx.get(f"{peer.url}/healthz", timeout=self._deadline, verify=tls(), headers=headers())
@@ -32,7 +32,7 @@ class HttpPeers:
         return "" if answer.status_code == _OK else f"answered {answer.status_code}"
 
     def report(self, witness: Peer) -> Mapping[str, bool]:
-        import httpx  # noqa: PLC0415
+        import httpx
 
         try:
             answer = httpx.get(
@@ -54,7 +54,7 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Ping once; a failure is logged when it begins, without the URL."""
-        import httpx  # noqa: PLC0415
+        import httpx
 
         try:
             answer = httpx.get(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import msgspec
 
 from monitor.adapters.loki.client import LokiClient, QueryAnswer, TooManySeries
-from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.counts import Counts, RouteCounts
+from monitor.domain.logs.events import SEPARATOR, EventRule, events_query
 from monitor.domain.logs.logql import HEALTH, UNPARSED, Queries, Selector, queries
+from monitor.domain.logs.routes import OTHER, route_key
 from monitor.domain.logs.rules import LogRule
 from monitor.domain.logs.values import scale
 from monitor.domain.logs.windows import Group, due, groups, halves
+from monitor.domain.names import KIND_APP
 from monitor.ports.logs import Batch, Cursor
 
 _COUNTED_TO: Final = "counted_to"  # end of the last window counted, milliseconds
@@ -41,14 +44,22 @@ class LokiPolicy:
 class LokiSource:
     name = "loki"
 
-    def __init__(self, client: LokiClient, rules: Mapping[str, LogRule], policy: LokiPolicy) -> None:
+    def __init__(
+        self,
+        client: LokiClient,
+        rules: Mapping[str, LogRule],
+        policy: LokiPolicy,
+        events: Mapping[str, EventRule] | None = None,
+    ) -> None:
         self._client = client
+        self._events = dict(events or {})
+        self._counted = sorted({*rules, *self._events})
         self._rules = rules
         self._policy = policy
         self._series = policy.series
 
     def window(self, services: Sequence[str], start: float, end: float) -> dict[str, Counts]:
-        wanted = [service for service in services if service in self._rules]
+        wanted = [service for service in services if service in self._counted]
         length = round((end - start) * 1000)
         found = {service: Counts() for service in services}
         last = round(end * 1000)
@@ -76,14 +87,14 @@ class LokiSource:
             reach=policy.reach,
         )
         warnings = [f"{lost / 1000:g} s of log are older than logs.catch_up and stay uncounted"] if lost else []
-        if not windows.ends or not self._rules:
+        if not windows.ends or not self._counted:
             return Batch({}, cursor, (windows.first - windows.length) / 1000)
 
         def ask(query: str) -> QueryAnswer:
             return self._client.range(query, windows.first // 1000, windows.last // 1000, windows.length // 1000)
 
         seen: dict[int, dict[str, Counts]] = {end: {} for end in windows.ends}
-        for (service, at), counts in self._ask_all(sorted(self._rules), windows.length, ask, warnings).items():
+        for (service, at), counts in self._ask_all(self._counted, windows.length, ask, warnings).items():
             if at in seen:
                 seen[at][service] = counts
         return self._settled(cursor, seen, windows.last, warnings, more=windows.more)
@@ -118,20 +129,59 @@ class LokiSource:
         self, services: Iterable[str], length: int, ask: Callable[[str], QueryAnswer], warnings: list[str]
     ) -> dict[tuple[str, int], Counts]:
         """Counts by service and the end of their window."""
+        wanted = list(services)
         found: dict[tuple[str, int], Counts] = {}
-        waiting = groups(self._rules, services, self._series)
+        waiting = groups(self._rules, (service for service in wanted if service in self._rules), self._series)
         while waiting:
             group = waiting.pop()
             try:
                 part = self._ask_group(group, length, ask, warnings)
             except TooManySeries:
+                if len(group.services) == 1 and group.rule.routes:
+                    warnings.append(
+                        f"{group.services[0]} has more routes than logs.limits.series allows: all of them are `other`"
+                    )
+                    waiting.append(replace(group, rule=replace(group.rule, routes=(), method=None)))
+                    continue
                 if len(group.services) == 1:
                     raise
                 self._series = max(20, self._series // 2)
                 waiting += halves(group)
                 continue
             found |= part
+        self._ask_events(wanted, length, ask, warnings, found)
         return found
+
+    def _ask_events(
+        self,
+        services: Iterable[str],
+        length: int,
+        ask: Callable[[str], QueryAnswer],
+        warnings: list[str],
+        found: dict[tuple[str, int], Counts],
+    ) -> None:
+        alike: dict[EventRule, list[str]] = {}
+        for service in services:
+            if service in self._events:
+                alike.setdefault(self._events[service], []).append(service)
+        waiting = list(alike.items())
+        while waiting:
+            rule, names = waiting.pop()
+            try:
+                answer = ask(self._events_query(rule, names, length))
+            except TooManySeries:
+                if len(names) == 1:
+                    raise
+                middle = len(names) // 2
+                waiting += [(rule, names[:middle]), (rule, names[middle:])]
+                continue
+            warnings += answer.warnings
+            for series in answer.series:
+                service = series.labels.get("service", "")
+                for at, value in series.values if service in names else ():
+                    events = found.setdefault((service, round(at * 1000)), Counts()).events
+                    for name in series.labels.get("event", "").split(SEPARATOR)[:-1]:
+                        events[name] = events.get(name, 0) + round(value)
 
     def _ask_group(
         self, group: Group, length: int, ask: Callable[[str], QueryAnswer], warnings: list[str]
@@ -149,30 +199,52 @@ class LokiSource:
                     counts = found.setdefault((service, round(at * 1000)), Counts())
                     if what == "counts":
                         _count(counts, series.labels.get("code", UNPARSED), round(value))
-                    elif what == "histogram":
-                        le = series.labels.get("le", "")
-                        if le:
-                            counts.buckets[le] = counts.buckets.get(le, 0) + round(value)
-                    else:
-                        counts.nanos += round(value * unit_nanos)
+                    into: list[Counts | RouteCounts] = [] if what == "counts" else [counts]
+                    if self._rules[service].routes:
+                        into += _route(counts, what, series.labels)
+                    for each in into:
+                        if what == "durations":
+                            each.nanos += round(value * unit_nanos)
+                        else:
+                            kind = each.codes if what == "counts" else each.buckets
+                            label = series.labels.get("code" if what == "counts" else "le", "")
+                            if label:
+                                kind[label] = kind.get(label, 0) + round(value)
         return found
 
     def _queries(self, group: Group, length: int) -> Queries:
+        return queries(group.rule, self._selector(group.rule.kind, group.services), length, group.bounds)
+
+    def _events_query(self, rule: EventRule, services: Sequence[str], length: int) -> str:
+        return events_query(rule, self._selector(KIND_APP, services), length)
+
+    def _selector(self, kind: str, services: Sequence[str]) -> Selector:
         policy = self._policy
-        selector = Selector(
-            policy.project, group.rule.kind, group.services, policy.host, tuple((policy.labels or {}).items())
-        )
-        return queries(group.rule, selector, length, group.bounds)
+        return Selector(policy.project, kind, tuple(services), policy.host, tuple((policy.labels or {}).items()))
 
     def reset(self) -> None:
         """Nothing is read ahead."""
 
     def explain(self, service: str) -> list[tuple[str, str]]:
-        rule = self._rules[service]
-        return self._queries(Group(rule, (service,), rule.buckets), self._policy.window).named()
+        told: list[tuple[str, str]] = []
+        rule, events = self._rules.get(service), self._events.get(service)
+        if rule is not None:
+            told += self._queries(Group(rule, (service,), rule.buckets), self._policy.window).named()
+        if events is not None:
+            told.append(("events", self._events_query(events, (service,), self._policy.window)))
+        return told
 
     def close(self) -> None:
         self._client.close()
+
+
+def _route(counts: Counts, what: str, labels: Mapping[str, str]) -> list[Counts | RouteCounts]:
+    """Where a series counts by its route; nowhere when it is no request."""
+    code = labels.get("code", "")
+    if what == "counts" and (not code or code in {HEALTH, UNPARSED}):
+        return []
+    key = route_key(labels.get("route", OTHER), labels.get("method", ""))
+    return [counts.routes.setdefault(key, RouteCounts())]
 
 
 def _count(counts: Counts, code: str, lines: int) -> None:

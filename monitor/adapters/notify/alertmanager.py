@@ -32,7 +32,7 @@ class Alertmanager:
         self, alerts: Sequence[Alert], ended: Sequence[tuple[Alert, float]], *, now: float, deadline: float
     ) -> None:
         """Make it know these. Raises NotifyError."""
-        import httpx  # noqa: PLC0415
+        import httpx
 
         documents = [self._document(alert, now + LASTS) for alert in alerts]
         documents += [self._document(alert, end) for alert, end in ended]

@@ -48,7 +48,8 @@ class AppriseChannel:
     def _ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         try:
             done = subprocess.run(  # noqa: S603 - our own module
-                [sys.executable, "-m", _CHILD],
+                # -P: a folder `monitor` where bgmon was started is not ours.
+                [sys.executable, "-P", "-m", _CHILD],
                 input=json.dumps(request).encode(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

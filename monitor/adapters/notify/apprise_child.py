@@ -34,7 +34,7 @@ def main() -> None:
         # A daemon that is killed takes this along: what an orphan delivered would be told again.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     request = json.load(sys.stdin)
-    import apprise  # noqa: PLC0415 - a third of a second, and 40 MB
+    import apprise  # a third of a second, and 40 MB
 
     statuses = _Statuses()
     logger = logging.getLogger("apprise")

@@ -1,7 +1,7 @@
 """Messages out of Jinja2 templates: the shipped ones, or a folder of the user's with files of the same names.
 
-Templates run in Jinja2's sandbox. What comes from outside (a log line may hold anything) is escaped for the flavor of
-chat that it goes to, so that no log line can call a whole channel.
+Templates run in Jinja2's sandbox, those of the user in a process with limits. What comes from outside (a log line may
+hold anything) is escaped for the flavor of chat that it goes to, so that no log line can call a whole channel.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from jinja2 import ChoiceLoader, FileSystemLoader, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import ChoiceLoader, FileSystemLoader, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from monitor.adapters.templates.limited import render_limited
 from monitor.errors import NotifyError
 from monitor.ports.notify import Outgoing
+from monitor.render.sandbox import TemplateFault, render_here, sandbox
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +46,22 @@ class Messages:
     def __init__(self, project: str, host: str, folder: Path | None = None) -> None:
         self._names = {"project": project, "host": host}
         self._folder = folder
+        self._exhausting: object = None  # the folder's fingerprint when a template in it took more than it gets
 
     def render(self, outgoing: Outgoing, flavor: Flavor) -> Text:
         """The message; a template of the user's that fails is replaced by the shipped one, and said so in the log."""
+        fingerprint = _fingerprint(self._folder)
+        if self._folder is None or (fingerprint is not None and fingerprint == self._exhausting):
+            return self._render(outgoing, flavor, None)
         try:
             return self._render(outgoing, flavor, self._folder)
         except NotifyError as error:
-            log.warning("%s; the shipped template is used instead", error)
+            if isinstance(error.__cause__, TemplateFault) and error.__cause__.exhausted:
+                # Tried again for every message, it would hold up each of them.
+                self._exhausting = fingerprint
+                log.warning("%s; the shipped templates are used until a file in the folder changes", error)
+            else:
+                log.warning("%s; the shipped template is used instead", error)
             return self._render(outgoing, flavor, None)
 
     def check(self, outgoing: Outgoing) -> None:
@@ -59,7 +70,6 @@ class Messages:
             self._render(outgoing, flavor, self._folder)
 
     def _render(self, outgoing: Outgoing, flavor: Flavor, folder: Path | None) -> Text:
-        environment = _environment(flavor, folder)
         message = outgoing.message
         context = {
             **self._names,
@@ -69,21 +79,31 @@ class Messages:
             "severity": message.severity,
             "repeated": outgoing.repeated,
         }
-        parts = {}
-        for part in ("title", "message"):
-            name = f"{part}.{flavor}.j2"
-            try:
-                parts[part] = environment.get_template(name).render(context).strip()
-            except (TemplateError, TypeError, ValueError, ArithmeticError, OSError) as error:
-                raise NotifyError(f"template {name}: {error}", permanent=True) from None
-        return Text(" ".join(parts["title"].split())[:200], shorten(parts["message"], LIMITS[flavor]))
+        run = render_here if folder is None else render_limited
+        jobs = [(f"{part}.{flavor}.j2", context) for part in ("title", "message")]
+        try:
+            title, body = run(message_templates, (flavor, folder), jobs)
+        except TemplateFault as error:
+            raise NotifyError(f"template {error}", permanent=True) from error
+        return Text(" ".join(title.split())[:200], shorten(body.strip(), LIMITS[flavor]))
 
 
-def _environment(flavor: Flavor, folder: Path | None) -> SandboxedEnvironment:
+def _fingerprint(folder: Path | None) -> object:
+    """Another value whenever a template in the folder was changed; None when there is nothing to look at."""
+    if folder is None:
+        return None
+    try:
+        return tuple((entry.name, entry.stat().st_mtime_ns, entry.stat().st_size) for entry in sorted(folder.iterdir()))
+    except OSError:
+        return None
+
+
+def message_templates(flavor: Flavor, folder: Path | None) -> ImmutableSandboxedEnvironment:
+    """What the templates are rendered in: files of `folder` come before the shipped ones."""
     folders = [folder, TEMPLATES] if folder is not None else [TEMPLATES]
-    environment = SandboxedEnvironment(
-        loader=ChoiceLoader([FileSystemLoader(str(path)) for path in folders]),
-        autoescape=False,  # the result is no HTML; `finalize` escapes for each chat
+    environment = sandbox(
+        ChoiceLoader([FileSystemLoader(str(path)) for path in folders]),
+        undefined=Undefined,  # a message with a gap is better than none
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_ESCAPES[flavor],

@@ -101,7 +101,7 @@ class WebhookChannel:
         asyncio.run(self._send(masking.document(self._payload(outgoing)), outgoing.key, deadline))
 
     async def _send(self, payload: dict[str, Any], key: str, deadline: float) -> None:
-        import httpx  # noqa: PLC0415
+        import httpx
 
         sent = {**headers(), "Idempotency-Key": key}
         try:
@@ -191,7 +191,7 @@ def _retry_after(status: int, headers: Mapping[str, str], body: bytes) -> float 
         except (ValueError, TypeError):
             return None
     if status == _TOO_MANY:
-        import json  # noqa: PLC0415
+        import json
 
         try:
             return max(0.0, float(json.loads(body)["retry_after"]))

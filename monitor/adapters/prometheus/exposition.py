@@ -1,24 +1,32 @@
 """/metrics: what the daemon knows, collected from ports when asked, and rendered at most every few seconds.
 
 Nothing is registered for each service: collectors yield what is there now, so a series goes when its service does.
+Counters of the daemon's own begin at 0 (adapters.firstzero); those that the kernel counts are told as they are.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
 from monitor import __version__
+from monitor.adapters.counting import CountingCollector, Series, Shown, from_zero, series_of
+from monitor.adapters.firstzero import FirstZeros
 from monitor.domain import names
+from monitor.domain.deploy.records import RESULTS
+from monitor.domain.health.causes import EXIT_LABELS
+from monitor.domain.health.facts import RESTART_REASONS
 from monitor.domain.health.status import ServiceView, StatusSnapshot
 from monitor.domain.health.watch import STATES
+from monitor.errors import BgmonError
 from monitor.ports.deploys import DeployStore
 from monitor.ports.notify import AlertStore
 from monitor.ports.status import StatusSource
@@ -85,7 +93,16 @@ def _firing(snapshot: StatusSnapshot) -> Metric:
     return firing
 
 
-class HistoryCollector(Collector):
+# Metric, what it counts, its label beside `service`, and the values of that label: each is told from the start.
+_TOTALS: Final[tuple[tuple[str, str, str, tuple[str, ...]], ...]] = (
+    (names.METRIC_DEPLOYS, "Deploys that ended, by result.", "result", RESULTS),
+    (names.METRIC_RESTARTS, "Restarts and other acts of healing, by reason.", "reason", RESTART_REASONS),
+    (names.METRIC_EXITS, "Containers that ended by themselves, by cause.", "cause", EXIT_LABELS),
+    (names.METRIC_OOM_KILLS, "Processes the kernel killed for want of memory in running containers.", "", ()),
+)
+
+
+class HistoryCollector(CountingCollector):
     """Totals that never fall, and the last deploy of each service."""
 
     def __init__(self, totals: Totals, deploys: DeployStore, alerts: AlertStore) -> None:
@@ -96,18 +113,23 @@ class HistoryCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         # A service that is new may have nothing but failed deploys; one that was removed takes its series along.
         known = {*self._deploys.services(), *(record.service for record in self._deploys.deploys(limit=200))}
-        for name, text, label in (
-            (names.METRIC_DEPLOYS, "Deploys that ended, by result.", ("result",)),
-            (names.METRIC_RESTARTS, "Restarts and other acts of healing, by reason.", ("reason",)),
-            (names.METRIC_EXITS, "Containers that ended by themselves, by cause.", ("cause",)),
-            (names.METRIC_OOM_KILLS, "Processes the kernel killed for want of memory in running containers.", ()),
-        ):
-            family = CounterMetricFamily(name, text, labels=["service", *label])
-            for labels, value in self._totals.of(name).items():
-                if labels[0] in known:
+        yield from self._counted(known)
+        yield from self._last_deploys(sorted(known))
+
+    def before(self) -> Iterator[Metric]:
+        gone = {labels[0] for name, *_ in _TOTALS for labels in self._totals.of(name)}
+        yield from self._counted({*self._deploys.services(), *gone})
+
+    def _counted(self, services: Iterable[str]) -> Iterator[Metric]:
+        every = sorted(services)
+        for name, text, label, values in _TOTALS:
+            family = CounterMetricFamily(name, text, labels=["service", *([label] if label else [])])
+            pairs = itertools.product(every, values) if label else ((service,) for service in every)
+            counts: dict[tuple[str, ...], float] = dict.fromkeys(pairs, 0.0)
+            for labels, value in {**counts, **self._totals.of(name)}.items():
+                if labels[0] in every:
                     family.add_metric(labels, value)
             yield family
-        yield from self._last_deploys(sorted(known))
         sent = CounterMetricFamily(names.METRIC_ALERTS_SENT, "Alert messages, by result of a try.", labels=["result"])
         for result, count in self._alerts.sent().items():
             sent.add_metric([result], count)
@@ -147,19 +169,56 @@ class BuildCollector(Collector):
 class Exposition:
     """The text of /metrics; rendering is done by one thread at a time and kept for `FRESH` seconds."""
 
-    def __init__(self, collectors: Sequence[Collector]) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        for collector in (BuildCollector(), *collectors):
-            self._registry.register(collector)
+    def __init__(self, collectors: Sequence[Collector], now: Callable[[], float] = time.monotonic) -> None:
+        self._collectors = (ProcessCollector(registry=None), BuildCollector(), *collectors)
+        self._now = now
         self._lock = threading.Lock()
+        self._zeros = FirstZeros[Series]()
+        self._unasked = [collector for collector in collectors if isinstance(collector, CountingCollector)]
+        self._families: list[tuple[Metric, bool]] = []
+        self._series: set[Series] = set()
         self._text = b""
         self._at = float("-inf")
+        self._ask_before()
 
-    def render(self) -> bytes:
-        """Blocking: 10 ms for a thousand series."""
+    def render(self, scraper: str = "") -> bytes:
+        """Blocking: 10 ms for a thousand series.
+
+        Args:
+            scraper: who asks, in any words that tell one from the other.
+        """
         with self._lock:
-            if time.monotonic() - self._at > FRESH:
-                self._text = generate_latest(self._registry)
-                self._at = time.monotonic()
-            return self._text
+            now = self._now()
+            if now - self._at > FRESH:
+                self._collect()
+                self._at = now
+            zeros = self._zeros.zeros(scraper, now, self._series)
+            if not zeros:
+                if not self._text:
+                    self._text = generate_latest(Shown([family for family, _ in self._families]))
+                return self._text
+            shown = [from_zero(family, zeros) if ours else family for family, ours in self._families]
+            return generate_latest(Shown(shown))
+
+    def _collect(self) -> None:
+        self._ask_before()
+        families: list[tuple[Metric, bool]] = []
+        for collector in self._collectors:
+            # What cannot be compared with before is told as it is: a 0 in the wrong place counts everything again.
+            ours = isinstance(collector, CountingCollector) and collector not in self._unasked
+            families += [(family, ours) for family in collector.collect()]
+        self._families, self._text = families, b""
+        self._series = {key for family, ours in families if ours for key in series_of(family)}
+
+    def _ask_before(self) -> None:
+        """What was counted before anybody asked. A collector that cannot say is asked again with the next scrape."""
+        still: list[CountingCollector] = []
+        for collector in self._unasked:
+            try:
+                families = list(collector.before())
+            except BgmonError:
+                families = []
+            self._zeros.know(key for family in families for key in series_of(family))
+            if not families:
+                still.append(collector)
+        self._unasked = still

@@ -47,6 +47,7 @@ class SampleSeries:
             "reason": ("exited",),
             "cause": ("error",),
             "result": ("deployed", "failed"),
+            "event": ("errors", "timeouts"),
             "version": ("v3",),
             "color": ("green",),
             "severity": ("page", "ticket"),

@@ -17,10 +17,15 @@ KEPT_DEPLOYS: Final = 500  # per service, besides those of releases
 
 
 class SqliteDeployStore:
-    """The DeployStore port on the project's state file."""
+    """The DeployStore port on the project's state file.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        kept: how many deploys are remembered per service, besides those that releases came from.
+    """
+
+    def __init__(self, database: Database, *, kept: int = KEPT_DEPLOYS) -> None:
         self._db = database
+        self._kept = kept
 
     def begin(self, record: DeployRecord) -> None:
         with self._db.transaction() as db:
@@ -58,7 +63,7 @@ class SqliteDeployStore:
             )
             if release is not None:
                 _activate(db, release)
-            _tidy(db, deploy)
+            _tidy(db, deploy, self._kept)
 
     def unfinished(self, service: str | None = None) -> list[DeployRecord]:
         return self._deploys("finished_at IS NULL", service, limit=1000)
@@ -137,14 +142,14 @@ class SqliteDeployStore:
         return gone
 
 
-def _tidy(db: sqlite3.Connection, deploy: str) -> None:
+def _tidy(db: sqlite3.Connection, deploy: str, kept: int) -> None:
     """A finished deploy needs no journal; old ones that no release refers to are forgotten."""
     db.execute("DELETE FROM journal WHERE deploy = ?", (deploy,))
     db.execute(
         "DELETE FROM deploys WHERE service = (SELECT service FROM deploys WHERE id = ?1) AND finished_at IS NOT NULL"
         " AND id NOT IN (SELECT deploy FROM releases) AND id NOT IN (SELECT id FROM deploys AS kept"
         " WHERE kept.service = deploys.service ORDER BY started_at DESC LIMIT ?2)",
-        (deploy, KEPT_DEPLOYS),
+        (deploy, kept),
     )
 
 

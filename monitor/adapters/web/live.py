@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 EVERY: Final = 2.0
 LOOK_EVERY: Final = 10.0
 MOST: Final = 100
+STALLED: Final = 10.0
 _PART: Final = re.compile(r"<!--part (\S+)-->(.*?)<!--/part-->", re.DOTALL)
 COST: Final = 20  # rendering takes a twentieth of the time at most, however many services there are
 
@@ -57,11 +58,15 @@ class Live:
     Args:
         render: the inside of the page and when it was looked at (ISO); the time is no reason to send it.
         every: seconds between two looks.
+        stalled: seconds after which a reader that does not take what it is sent is dropped.
     """
 
-    def __init__(self, render: Callable[[], Awaitable[tuple[str, str]]], *, every: float = EVERY) -> None:
+    def __init__(
+        self, render: Callable[[], Awaitable[tuple[str, str]]], *, every: float = EVERY, stalled: float = STALLED
+    ) -> None:
         self._render = render
         self._every = every
+        self._stalled = stalled
         self._readers: set[_Reader] = set()
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
@@ -77,14 +82,21 @@ class Live:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         try:
-            await response.write(b"retry: 3000\n\n")
+            await self._write(response, b"retry: 3000\n\n")
             while (event := await reader.queue.get()) is not None:
-                await response.write(event.encode())
+                await self._write(response, event.encode())
         except ConnectionError:
             pass  # the reader is gone
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()  # it takes nothing, and would hold its place for ever
         finally:
             self._readers.discard(reader)
         return response
+
+    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
+        async with asyncio.timeout(self._stalled):
+            await response.write(data)
 
     async def stop(self) -> None:
         self._stopped = True

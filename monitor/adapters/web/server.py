@@ -13,10 +13,12 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from monitor import masking
 from monitor.adapters.prometheus.exposition import CONTENT_TYPE, Exposition
-from monitor.adapters.web import page
+from monitor.adapters.web import page, query
+from monitor.adapters.web.door import Door
 from monitor.adapters.web.guard import add_headers, guard
 from monitor.adapters.web.live import EVERY, Live
 from monitor.domain.alerting.peers import PeerView
@@ -26,7 +28,9 @@ from monitor.ports.status import StatusSource
 from monitor.ports.web import PeersSource
 
 STATIC: Final = Path(__file__).parent / "static"
+INCIDENTS: Final = 50
 MOST_INCIDENTS: Final = 500
+LONGEST_AGENT: Final = 200  # characters
 FRESH: Final = 1.0
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _LIVE_TIME: Final = re.compile(r'<time datetime="[^"]*" data-live>[^<]*</time>')
@@ -35,13 +39,17 @@ _SPAN: Final = re.compile(r"(data-span>)[^<]*(</time>)")
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """`cert` and `key` are PEM files; without `token`, `host` must be a loopback address."""
+    """`cert` and `key` are PEM files; without `token`, `host` must be a loopback address.
+
+    `most` connections are held at a time.
+    """
 
     host: str
     port: int
     token: str | None = None
     cert: Path | None = None
     key: Path | None = None
+    most: int = 256
 
 
 class AiohttpServer:
@@ -75,6 +83,7 @@ class AiohttpServer:
         self._ready = ready
         self._now = now
         self._live = Live(self._fragment, every=refresh)
+        self._door = Door(settings.most)
         self._runner: web.AppRunner | None = None
         self._snapshot: tuple[float, StatusSnapshot] | None = None
         self._json: tuple[StatusSnapshot, bytes] | None = None
@@ -83,16 +92,16 @@ class AiohttpServer:
     @property
     def port(self) -> int:
         """Where it listens; the one the system chose when the settings say 0."""
-        assert self._runner is not None
-        return int(self._runner.addresses[0][1])
+        return self._door.port
 
     async def start(self) -> None:
         """Listen. Raises UsageError."""
+        tls = self._tls()
         runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=2.0, handle_signals=False)
         await runner.setup()
-        site = web.TCPSite(runner, self._settings.host, self._settings.port, ssl_context=self._tls())
+        assert runner.server is not None
         try:
-            await site.start()
+            await self._door.open(runner.server, self._settings.host, self._settings.port, tls)
         except OSError as error:
             await runner.cleanup()
             where = f"{self._settings.host}:{self._settings.port}"
@@ -103,6 +112,7 @@ class AiohttpServer:
 
     async def stop(self) -> None:
         """Stop within two seconds, readers of the live page included."""
+        await self._door.close()
         await self._live.stop()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -119,11 +129,11 @@ class AiohttpServer:
         return context
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[guard(self._settings.token)], client_max_size=1024)
+        app = web.Application(middlewares=[self._timed, guard(self._settings.token)], client_max_size=1024)
         app.on_response_prepare.append(add_headers)
         for path, handler in (
             ("/", self._page),
-            ("/events", self._live.handle),
+            ("/events", self._events),
             ("/metrics", self._metrics),
             ("/healthz", self._healthz),
             ("/readyz", self._readyz),
@@ -135,6 +145,18 @@ class AiohttpServer:
         for file in STATIC.iterdir():
             app.router.add_get(f"/static/{file.name}", _static(file))
         return app
+
+    @web.middleware
+    async def _timed(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._door.handling(request)
+        try:
+            return await handler(request)
+        finally:
+            self._door.handled(request)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        self._door.handling(request, streams=True)
+        return await self._live.handle(request)
 
     async def _look(self) -> StatusSnapshot:
         """A snapshot at most a second old, whoever asks, and made once for all who ask at a time."""
@@ -171,9 +193,9 @@ class AiohttpServer:
         return _LIVE_TIME.sub('<time datetime="" data-live></time>', html), stamp
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        del request
+        scraper = f"{request.remote} {request.headers.get('User-Agent', '')[:LONGEST_AGENT]}"
         try:
-            text = await asyncio.to_thread(self._exposition.render)
+            text = await asyncio.to_thread(self._exposition.render, scraper)
         except BgmonError as error:
             return web.Response(status=503, text=f"{error}\n")
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
@@ -200,12 +222,13 @@ class AiohttpServer:
         return response
 
     async def _incidents(self, request: web.Request) -> web.Response:
-        service = request.query.get("service") or None
-        text = request.query.get("limit", "50")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_INCIDENTS):
-            return _problem(400, f"limit: a number between 1 and {MOST_INCIDENTS}")
         try:
-            found = await asyncio.to_thread(self._source.incidents, service=service, limit=int(text))
+            service = query.service(request.query)
+            limit = query.count(request.query, "limit", default=INCIDENTS, most=MOST_INCIDENTS)
+        except UsageError as error:
+            return _problem(400, str(error))
+        try:
+            found = await asyncio.to_thread(self._source.incidents, service=service, limit=limit)
         except BgmonError as error:
             return _problem(503, str(error))
         return web.Response(body=msgspec.json.encode({"incidents": found}), content_type="application/json")

@@ -11,13 +11,15 @@ from typing import Final, Literal
 
 PanelType = Literal["timeseries", "stat", "gauge", "heatmap", "bar", "table", "logs", "state-timeline", "text"]
 Source = Literal["prometheus", "loki"]
-Need = Literal["requests", "objective", "availability", "latency", "probe", "memory-limit", "cpu-limit"]
+Need = Literal[
+    "requests", "objective", "availability", "latency", "probe", "memory-limit", "cpu-limit", "events", "routes"
+]
 Tone = Literal["green", "yellow", "orange", "red", "blue", "purple", "text", "transparent"]
 
 COLUMNS: Final = 24  # of Grafana's grid
 
 # Plain dataclasses; pydantic, which checks the files, takes its settings from here.
-_STRICT: Final = {"extra": "forbid"}
+_STRICT: Final = {"extra": "forbid", "coerce_numbers_to_str": True, "allow_inf_nan": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,7 @@ def regression(
         or (kill_words(oom_kills, memory) if oom_kills else "")
         or _bad_traffic(policy, green, blue_share)
         or _bad_window(policy, window)
+        or (_too_many_events(policy, window) if window is not None else "")
     )
 
 
@@ -102,6 +103,14 @@ def _bad_window(policy: BakePolicy, window: RequestWindow | None) -> str:
     if policy.max_p95 is not None and p95 is not None and p95 > policy.max_p95:
         return f"its p95 is {p95 * 1000:.0f} ms, more than {policy.max_p95 * 1000:.0f} ms"
     return _too_many_errors(policy, window.error_share, None, f"{window.errors} of {window.requests} logged")
+
+
+def _too_many_events(policy: BakePolicy, window: RequestWindow) -> str:
+    for name, most in policy.max_events.items():
+        count = window.events.get(name, 0)
+        if count > most:
+            return f"{count} lines of its log are {name}, more than {most}"
+    return ""
 
 
 def _too_many_errors(policy: BakePolicy, share: float, blue_share: float | None, what: str) -> str:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from monitor.domain.containers import Container
 from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.causes import check_words
 from monitor.domain.health.probing import Clean, ProbeAnswer, as_it_is, describe, shortfall
 
 # How often it is asked: many services are up in a moment, most within seconds, and nobody wants a log full of probes.
@@ -81,9 +82,10 @@ def _streak(gate: Gate, container: Container, answer: ProbeAnswer | None, now: f
             return replace(gate, verdict="fail", reason="health.mode is docker, but the image has no HEALTHCHECK")
         verdicts: dict[str, GateResult] = {"healthy": "pass", "unhealthy": "fail", "starting": "wait"}
         verdict = verdicts[container.health]
-        return replace(
-            gate, verdict=verdict, reason="Docker's health check says unhealthy" if verdict == "fail" else ""
-        )
+        said = clean(check_words(container.health, container.check))
+        answers = gate.answers if said == gate.last else (*gate.answers, said)[-_KEPT_ANSWERS:]
+        reason = "Docker's health check says unhealthy" if verdict == "fail" else ""
+        return replace(gate, verdict=verdict, reason=reason, answers=answers, last=said)
     if policy.mode == "running":
         return replace(gate, verdict="pass") if now - gate.began >= policy.settle else gate
     assert answer is not None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from monitor.domain.names import Color
 
 Result = Literal["deployed", "failed", "aborted", "switched-back"]
+RESULTS: Final[tuple[Result, ...]] = get_args(Result)
 
 
 @dataclass(frozen=True, slots=True)

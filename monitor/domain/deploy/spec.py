@@ -66,8 +66,8 @@ class BakePolicy:
     """How long, and by what, green is judged while blue still runs.
 
     Green regresses when its 5xx share exceeds blue's before the swap by more than `max_error_increase`, or exceeds
-    `max_error_rate`, once it has answered `min_requests`; when its p95 exceeds `max_p95`; when it exits; or when
-    its health is lost.
+    `max_error_rate`, once it has answered `min_requests`; when its p95 exceeds `max_p95`; when its output has more
+    lines of an event than `max_events` allows; when it exits; or when its health is lost.
     """
 
     for_: float = 30.0
@@ -75,6 +75,7 @@ class BakePolicy:
     max_error_rate: float | None = None
     max_p95: float | None = None
     min_requests: int = 20
+    max_events: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

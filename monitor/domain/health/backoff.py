@@ -39,3 +39,12 @@ def within(times: Iterable[float], window: float, now: float) -> tuple[float, ..
     A clock that was set back would otherwise keep an attempt on the books for as long as the step was.
     """
     return tuple(min(at, now) for at in times if at > now - window)
+
+
+def restarts_left(budget: int, times: Iterable[float], window: float, now: float) -> int:
+    """How many restarts the budget still allows: `budget` in any `window` seconds, at the moments `times`.
+
+    >>> restarts_left(3, [10.0, 20.0], 60.0, 30.0)
+    1
+    """
+    return max(0, budget - len(within(times, window, now)))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 from typing import Final
 
+from monitor.domain.containers import CheckResult
+
 _SIGNALLED: Final = 128
 _LAST_SIGNAL: Final = 64
+_OUTPUT_SHOWN: Final = 300
 _COULD_NOT_START: Final = {
     125: "the engine could not run it",
     126: "its command could not be run (not executable?)",
@@ -20,6 +23,9 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+EXIT_LABELS: Final = ("oom", "start", "unknown", "signal", "error", "clean")
 
 
 def exit_label(code: int, *, oom: bool = False, error: str = "") -> str:
@@ -62,6 +68,22 @@ def exit_words(
     if _SIGNALLED < code <= _SIGNALLED + _LAST_SIGNAL:
         return f"killed by {signal_name(code - _SIGNALLED)} (exit code {code}){after}"
     return f"exited with code {code}{after}"
+
+
+def check_words(health: str, last: CheckResult | None) -> str:
+    """What Docker's health check says, with the exit code and output of its last run.
+
+    >>> check_words("unhealthy", CheckResult(1, "wget: server returned error: 503"))
+    "Docker's health check says unhealthy (exit code 1: wget: server returned error: 503)"
+    >>> check_words("starting", None)
+    "Docker's health check says starting"
+    """
+    text = f"Docker's health check says {health}"
+    if last is None or not (last.exit_code or last.output.strip()):
+        return text
+    output = " / ".join(line.strip() for line in last.output.splitlines() if line.strip())
+    shown = output if len(output) <= _OUTPUT_SHOWN else f"{output[: _OUTPUT_SHOWN - 3]}..."
+    return f"{text} (exit code {last.exit_code}{f': {shown}' if shown else ', without output'})"
 
 
 def kill_words(count: int, memory: int | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from monitor.domain.containers import Container
@@ -36,6 +37,8 @@ def dead(builder: DecisionBuilder, container: Container) -> bool:
         count_deaths(builder, container, quietly=True)
         _settle_or_stop(builder, container.finished_at or builder.now)
         return False
+    if _perhaps_stopped(builder, container):
+        return False
     counted = count_deaths(builder, container)
     if not counted and builder.watch.state not in ("unhealthy", "crash-looping", "quarantined"):
         _blame(builder, container, _traced(builder, container))
@@ -44,6 +47,17 @@ def dead(builder: DecisionBuilder, container: Container) -> bool:
 
 def _since_start(intent: StopIntent | None, container: Container) -> StopIntent | None:
     return None if intent is not None and intent.at < (container.started_at or 0.0) else intent
+
+
+def _perhaps_stopped(builder: DecisionBuilder, container: Container) -> bool:
+    """Whether it ended after a signal that is some images' stop signal, and the engine may yet call it a stop."""
+    at, ended = builder.facts.signalled, container.finished_at
+    if at is None or ended is None or at < (container.started_at or 0.0) or builder.now >= ended + SETTLE:
+        return False
+    if not explains(StopIntent(at, certain=False), ended):
+        return False
+    builder.wake_at(ended + SETTLE)
+    return True
 
 
 def _settle_or_stop(builder: DecisionBuilder, at: float) -> None:
@@ -99,6 +113,8 @@ def _uncounted(builder: DecisionBuilder, container: Container) -> list[Death]:
         deaths = [death for death in deaths if death.at > (container.started_at or 0.0)]
     if container.state in (*_LYING, "restarting") and container.started_at is not None:
         at = container.finished_at or builder.now
+        if flagged(watch, container):  # the flag may come after the event that told of the death
+            deaths = [replace(death, oom=True) if abs(death.at - at) <= _SAME_DEATH else death for death in deaths]
         if (life != watch.life or watch.ended is None) and not any(abs(d.at - at) <= _SAME_DEATH for d in deaths):
             deaths.append(_traced(builder, container))
     elif container.state == "running" and not facts.deaths and _lost_sight(builder, container):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from monitor.domain.alerting.conditions import ConditionKind, Severity
 from monitor.domain.containers import Container
@@ -47,7 +47,8 @@ class Facts:
     `deaths` are those reported by events since the last look. `intent` is what a person was seen to want since the
     container's last start. `strain` says why it counts as degraded, `blocked_by` names a service it depends on that
     is itself down. `host_acts` is how many acts the host's budget still allows, `outage` when the engine was last away,
-    `oom_kills` how many processes the kernel killed in it since it started.
+    `oom_kills` how many processes the kernel killed in it since it started. `signalled` is when somebody last sent it a
+    signal that usually ends nothing: a stop by it is told for certain only by the event that may come after the death.
     """
 
     wanted: Wanted
@@ -66,9 +67,11 @@ class Facts:
     outage: tuple[float, float] | None = None
     oom_kills: int | None = None
     memory: int | None = None
+    signalled: float | None = None
 
 
 How = Literal["start", "restart", "recreate", "rollback"]
+RESTART_REASONS: Final[tuple[str, ...]] = (*get_args(How), "docker")  # the last: by the engine's restart policy
 
 
 @dataclass(frozen=True, slots=True)

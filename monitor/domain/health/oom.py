@@ -13,13 +13,31 @@ from typing import Final
 from monitor.domain.containers import Container
 from monitor.domain.health.causes import kill_words
 from monitor.domain.health.decision_builder import DecisionBuilder
-from monitor.domain.health.facts import CountKills
+from monitor.domain.health.facts import CountKills, Facts
 from monitor.domain.health.stop_detection import SETTLE
 from monitor.domain.health.watch import Watch
 
 KILL_WINDOW: Final = 600.0  # seconds that a first kill counts against a service
 REPEATED_WINDOW: Final = 3600.0  # from the second one on: a leak is one story, not one every eleven minutes
+OOM_LATE: Final = 1.0  # seconds after a death in which the engine may still say that memory was why
 _SIGKILLED: Final = 137
+
+
+def unclear_until(facts: Facts, now: float) -> float | None:
+    """Until when (unix seconds) a death by SIGKILL may still turn out to be one for want of memory; None if clear.
+
+    The engine's flag and its `oom` event may come after `die`. Only a container with a limit of its own is waited for.
+    """
+    container = facts.container
+    if facts.memory is None or facts.locked or container is None or container.oom_killed:
+        return None
+    deaths = [death.at for death in facts.deaths if death.code == _SIGKILLED and not death.oom]
+    lies = container.state in {"exited", "dead", "restarting"} and container.exit_code == _SIGKILLED
+    told = any(death.oom for death in facts.deaths)
+    if lies and container.finished_at is not None and not told:
+        deaths.append(container.finished_at)
+    until = max(deaths, default=0.0) + OOM_LATE
+    return until if now < until else None
 
 
 def count_kills(builder: DecisionBuilder, container: Container, life: str) -> None:

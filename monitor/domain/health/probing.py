@@ -9,19 +9,31 @@ from typing import Final
 from monitor.domain.deploy.spec import HealthPolicy
 
 DEFAULT_PATH: Final = "/health"
+LOOPBACK: Final = "127.0.0.1"
 _SHOWN: Final = 120
 Clean = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """What a probe got. `status` is 0 when there was no answer, and `error` says why; `seconds` is how long it took."""
+    """What a probe got.
+
+    `status` is 0 when there was no answer, and `error` says why. The names of `headers` are in lower case.
+    `unreadable` says why an answer's body could not be turned into text. `seconds` is how long it took.
+    """
 
     status: int
     body: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     error: str = ""
     seconds: float = 0.0
+    unreadable: str = ""
+
+
+def probe_url(policy: HealthPolicy, port: int, address: str = LOOPBACK) -> str:
+    """Where a published port is asked for its health."""
+    host = f"[{address}]" if ":" in address else address
+    return f"{policy.scheme}://{host}:{port}{policy.path or '/'}"
 
 
 def effective_policy(policy: HealthPolicy, *, port: int | None, healthcheck: bool) -> HealthPolicy:
@@ -63,9 +75,17 @@ def shortfall(policy: HealthPolicy, answer: ProbeAnswer, clean: Clean = as_it_is
         value = given.get(name.lower())
         if value != wanted:
             return clean(f"header {name} is {value!r}, not {wanted!r}")
+    if policy.body is not None and answer.unreadable:
+        return clean(answer.unreadable)
     if policy.body is not None and policy.body not in answer.body:
         return f"the body does not hold {clean(policy.body)[:_SHOWN]!r}"
     return ""
+
+
+def failing(policy: HealthPolicy, answer: ProbeAnswer, clean: Clean = as_it_is) -> str:
+    """Why this answer does not count as healthy, and what it was; empty when it does. `clean` as for `shortfall`."""
+    problem = shortfall(policy, answer, clean)
+    return f"{problem} ({describe(answer, clean)})" if problem and answer.status else problem
 
 
 def _in_range(status: int, item: str) -> bool:

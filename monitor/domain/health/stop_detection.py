@@ -1,8 +1,8 @@
 """Whether a person stopped a container, or it died by itself.
 
-`docker stop` shows as `kill` (the stop signal), `die` and `stop`; a crash shows `die` alone. A container that Docker
-is about to restart shows only `stop`. The order of `die` and `stop` is not guaranteed, and `docker restart` begins as a
-stop does, so whoever decides waits for `SETTLE` seconds and looks again.
+`docker stop` shows as `kill` (the stop signal), `die` and `stop`, from version 26 of the engine on as `kill`, `stop`
+and `die`; a crash shows `die` alone. A container that Docker is about to restart shows only `stop`. `docker restart`
+begins as a stop does. So whoever decides waits for `SETTLE` seconds and looks again, whichever of them came so far.
 """
 
 from __future__ import annotations
@@ -40,18 +40,23 @@ class StopIntent:
     certain: bool
 
 
+def is_harmless(event: EngineEvent) -> bool:
+    """Whether it is a `kill` by a signal that usually ends nothing, which some images have for their stop signal."""
+    return event.action == "kill" and event.signal.upper() in _HARMLESS
+
+
 def intent_of(event: EngineEvent, own: Iterable[OwnAct]) -> StopIntent | None:
     """What an engine event says of a person's wish; None for an event that bgmon caused, or one that says nothing."""
     if event.action not in {"kill", "stop"}:
         return None
-    if event.action == "kill" and event.signal.upper() in _HARMLESS:
+    if is_harmless(event):
         return None
-    if any(_covers(span, event) for span in own):
+    if any(covers(span, event) for span in own):
         return None
     return StopIntent(at=event.at, certain=event.action == "stop")
 
 
-def _covers(span: OwnAct, event: EngineEvent) -> bool:
+def covers(span: OwnAct, event: EngineEvent) -> bool:
     """Whether bgmon was at work on the event's container when it came about."""
     ended = span.end is not None and event.at > span.end + _OWN_SLACK
     return span.container == event.container_id and span.begin <= event.at and not ended

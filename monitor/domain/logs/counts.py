@@ -14,6 +14,27 @@ NANOS: Final = 1_000_000_000
 
 
 @dataclass(slots=True)
+class RouteCounts:
+    """Requests of one route, as `Counts` has them."""
+
+    codes: dict[str, int] = field(default_factory=dict)
+    buckets: dict[str, int] = field(default_factory=dict)
+    nanos: int = 0
+
+    def add(self, other: RouteCounts | Counts) -> None:
+        _merge(self.codes, other.codes)
+        _merge(self.buckets, other.buckets)
+        self.nanos += other.nanos
+
+    def beyond(self, earlier: RouteCounts) -> RouteCounts:
+        return RouteCounts(
+            _growth(self.codes, earlier.codes),
+            _growth(self.buckets, earlier.buckets),
+            max(0, self.nanos - earlier.nanos),
+        )
+
+
+@dataclass(slots=True)
 class Counts:
     """Sums that only grow.
 
@@ -21,6 +42,8 @@ class Counts:
     (not cumulative), keyed as Prometheus writes it. `nanos` is the sum of durations; whole nanoseconds, so that
     sums are exact in any order. `lines` are all lines, `ignored` those that are left out, such as health checks,
     `unparsed` those that say nothing of a request: `lines` = requests + `ignored` + `unparsed`.
+    `events` counts lines of the service's own output by the names of `logs.count`, whatever else they are.
+    `routes` has the requests once more, by `routes.route_key`, where routes are told apart.
     """
 
     codes: dict[str, int] = field(default_factory=dict)
@@ -29,6 +52,8 @@ class Counts:
     lines: int = 0
     unparsed: int = 0
     ignored: int = 0
+    events: dict[str, int] = field(default_factory=dict)
+    routes: dict[str, RouteCounts] = field(default_factory=dict)
 
     def add(self, other: Counts) -> None:
         _merge(self.codes, other.codes)
@@ -37,6 +62,9 @@ class Counts:
         self.lines += other.lines
         self.unparsed += other.unparsed
         self.ignored += other.ignored
+        _merge(self.events, other.events)
+        for key, more in other.routes.items():
+            self.routes.setdefault(key, RouteCounts()).add(more)
 
     def beyond(self, earlier: Counts) -> Counts:
         """What this look at a window saw that an earlier look did not; nothing that shrank counts as negative."""
@@ -47,11 +75,14 @@ class Counts:
             lines=max(0, self.lines - earlier.lines),
             unparsed=max(0, self.unparsed - earlier.unparsed),
             ignored=max(0, self.ignored - earlier.ignored),
+            events=_growth(self.events, earlier.events),
+            routes={key: now.beyond(earlier.routes.get(key, RouteCounts())) for key, now in self.routes.items()},
         )
 
     @property
     def empty(self) -> bool:
-        return not (self.lines or self.codes or self.buckets or self.nanos or self.unparsed or self.ignored)
+        numbers = (self.lines, self.nanos, self.unparsed, self.ignored)
+        return not (any(numbers) or self.codes or self.buckets or self.events)
 
     def window(self, bounds: Iterable[float]) -> RequestWindow:
         """As `RequestWindow` has it: buckets cumulative at `bounds` and +Inf, the sum in seconds."""
@@ -60,20 +91,26 @@ class Counts:
             buckets=self.cumulative(bounds),
             duration_sum=self.nanos / NANOS,
             unparsed=self.unparsed,
+            events=dict(self.events),
         )
 
     def cumulative(self, bounds: Iterable[float]) -> dict[str, int]:
         """Durations up to each bound. Exact where the durations were counted by at least these bounds."""
-        wanted = sorted(bounds)
-        totals = [0] * (len(wanted) + 1)
-        for le, count in self.buckets.items():
-            totals[bisect_left(wanted, float(le))] += count
-        result: dict[str, int] = {}
-        running = 0
-        for bound, count in zip([*wanted, float("inf")], totals, strict=True):
-            running += count
-            result[le_text(bound)] = running
-        return result
+        return cumulative(self.buckets, bounds)
+
+
+def cumulative(buckets: Mapping[str, int], bounds: Iterable[float]) -> dict[str, int]:
+    """Counts up to each bound and +Inf, of counts by the smallest bound."""
+    wanted = sorted(bounds)
+    totals = [0] * (len(wanted) + 1)
+    for le, count in buckets.items():
+        totals[bisect_left(wanted, float(le))] += count
+    result: dict[str, int] = {}
+    running = 0
+    for bound, count in zip([*wanted, float("inf")], totals, strict=True):
+        running += count
+        result[le_text(bound)] = running
+    return result
 
 
 def le_text(bound: float) -> str:

@@ -15,12 +15,14 @@ class RequestWindow:
 
     `codes` counts requests by HTTP status ("200"). `buckets` are cumulative, keyed by the upper bound as Prometheus
     writes it, "+Inf" included. `duration_sum` is in seconds. `unparsed` lines are in none of the other counts.
+    `events` counts what `logs.count` names.
     """
 
     codes: Mapping[str, int] = field(default_factory=dict)
     buckets: Mapping[str, int] = field(default_factory=dict)
     duration_sum: float = 0.0
     unparsed: int = 0
+    events: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:

@@ -1,13 +1,18 @@
 """How a request is read out of a line: one definition for each format.
 
-Two forms are made of it that mean the same: a Python parser (`logparse`) and LogQL text (`logql`). What both hold to:
+Two forms are made of it that mean the same: a Python parser (`parse`) and LogQL text (`logql`). What both hold to:
 
+- Colors, a byte order mark and a CR at the end are no part of a line.
+- A line that `only` does not let through is none of ours: it is in no count at all.
 - A line is a *request* when its status is a whole number from 100 to 599; else the line is *unparsed*.
-- The proxy's status -1 says that the client left before an answer: such a line is left out.
+- A status that says that there was nobody to answer (the proxy's -1, nginx's 000) leaves the line out, and a blank
+  line is left out as well.
 - A request whose path, without its query, is one of `ignore` is a health check: it is left out.
 - A request counts by its status whatever its duration. A duration that is missing, no number, negative, or longer than
   `MAX_SECONDS` is in no bucket and in no sum.
-- A duration is compared with the bounds as a float64 in its own unit, so that both forms agree at a bucket's edge.
+- A number is in the rule's unit. Text may bring its own (12ms, 12 ms, PT0.012S, 00:00:00.01), have a decimal comma, or
+  list the times of several upstreams, which are added up.
+- A duration is compared with the bounds as a float64 in the rule's unit, so that both forms agree at a bucket's edge.
 - JSON is what Go's encoding/json takes; of a key that stands twice the last one counts.
 - Text is matched by RE2, the engine of Loki (Go) and ours; of a logfmt key that stands twice the last valid one counts.
 """
@@ -15,35 +20,27 @@ Two forms are made of it that mean the same: a Python parser (`logparse`) and Lo
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
+from monitor.domain.logs.formats import FORMATS, Format, Reader, Unit
+from monitor.domain.logs.match import Condition, fields_of
+from monitor.domain.logs.ownformat import own_format
+from monitor.domain.logs.patterns import PAIR, STATUS
 from monitor.domain.logs.requests import DEFAULT_BUCKETS
+from monitor.domain.logs.routes import route_problem
 from monitor.domain.names import KIND_ACCESS, KIND_APP, LOKI_LABELS
-
-Format = Literal["access", "json", "logfmt", "nginx", "caddy", "regex"]
-Unit = Literal["s", "ms", "us", "ns", "duration"]
 
 MAX_SECONDS: Final = 366 * 86400  # a longer duration is a broken line, and would spoil the sum for good
 PER_SECOND: Final[dict[Unit, int]] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000, "duration": 1}
+_OWN: Final = Format("text", left=("000",))
 
-# Bounded digits: what matches never overflows a float64, whose text forms differ from language to language there.
-NUMBER: Final = r"[0-9]{1,18}(?:\.[0-9]{0,30})?(?:[eE][-+]?[0-9]{1,2})?"
-# What Go's time.ParseDuration reads, less signs; ten digits keep it inside of its 64 bits of nanoseconds.
-GO_DURATION: Final = (
-    r"(?:[0-9]{1,10}(?:\.[0-9]{1,9})?(?:ns|us|\x{b5}s|\x{3bc}s|ms|s)|[0-9]{1,6}(?:\.[0-9]{1,9})?[mh])+|0"
-)
-STATUS: Final = "[1-5][0-9][0-9]"
 
-# A run without spaces, in which quotes pair up: `key=value`, `key="a value"`, or a bare word.
-_QUOTED: Final = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_PAIR: Final = rf'[^\s"]*(?:{_QUOTED}[^\s"]*)*'
-_NGINX: Final = (
-    r'^\S+ \S+ \S+ \[[^\]]*\] "(?:[A-Z]+ (?P<path>[^\s"\\]*)[^"\\]*(?:\\.[^"\\]*)*|[^"\\]*(?:\\.[^"\\]*)*)"'
-    r" (?P<status>[1-5][0-9][0-9]) (?:[0-9]+|-)"
-    rf"(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})*(?: (?:[a-z_]+=)?(?P<duration>[^\s\"]+))?)?(?:\s|$)"
-)
+def format_of(name: str) -> Format:
+    """The format of that name; any other text is a server's own format string."""
+    return FORMATS.get(name, _OWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,8 @@ class LogRule:
     """How the requests of one service are read.
 
     Args:
-        format: `access` is the proxy's own JSON, one log for all services, a line of which names its service.
+        format: a name of `FORMATS`, or a server's own format string. `access` is the proxy's own JSON, one log for all
+            services, a line of which names its service.
         status: field of the HTTP status; in JSON, `a.b` is a field of an object and `["a.b"]` a name with a dot.
         duration: field of the duration; None when the line has none.
         unit: the duration's; `duration` is Go's text form, such as 12ms.
@@ -59,9 +57,12 @@ class LogRule:
         ignore: paths of health checks.
         regex: with format `regex`: RE2 with groups named as the three fields.
         buckets: upper bounds of the histogram in seconds, rising, without +Inf.
+        only: what holds for lines that are requests.
+        routes: patterns of paths that are told apart; what has none of them is `other`.
+        method: field of the request's method, where routes are told apart by it as well.
     """
 
-    format: Format = "access"
+    format: str = "access"
     status: str = "status"
     duration: str | None = "duration_us"
     unit: Unit = "us"
@@ -69,6 +70,9 @@ class LogRule:
     ignore: tuple[str, ...] = ()
     regex: str = ""
     buckets: tuple[float, ...] = DEFAULT_BUCKETS
+    only: Condition = ()
+    routes: tuple[str, ...] = ()
+    method: str | None = None
 
     @property
     def kind(self) -> str:
@@ -76,64 +80,110 @@ class LogRule:
         return KIND_ACCESS if self.format == "access" else KIND_APP
 
     @property
+    def reader(self) -> Reader:
+        return format_of(self.format).reader
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Statuses that say that there was nobody to answer."""
+        return format_of(self.format).left
+
+    @property
     def shape(self) -> JsonShape | TextShape:
         """Where the fields stand in a line."""
-        if self.format in {"access", "json", "caddy"}:
+        asked = tuple(part.field for part in fields_of(self.only))
+        if self.reader == "json":
             return JsonShape(
                 json_path(self.status),
                 json_path(self.duration) if self.duration else (),
                 json_path(self.path) if self.path else (),
+                tuple(map(json_path, asked)),
+                json_path(self.method) if self.method else (),
             )
-        if self.format == "nginx":
-            return TextShape(_NGINX, "status", "duration", "path")
-        if self.format == "logfmt":
+        if self.reader == "logfmt":
+            return logfmt_shape(self.status, self.duration, self.path, asked, self.method)
+        if self.reader == "regex":
+            pattern = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", self.regex)
             return TextShape(
-                "",
-                "status",
-                "duration" if self.duration else "",
-                "path" if self.path else "",
-                tuple(
-                    _logfmt(name, field, value)
-                    for name, field, value in (
-                        ("status", self.status, STATUS),
-                        ("duration", self.duration, r'[^\s"]*'),
-                        ("path", self.path, r'[^\s"\\]*'),
-                    )
-                    if field
-                ),
+                (pattern,),
+                _one(self.status),
+                _one(self.duration),
+                _one(self.path),
+                tuple(map(_one, asked)),
+                _one(self.method),
             )
-        return TextShape(
-            re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", self.regex), self.status, self.duration or "", self.path or ""
-        )
+        pattern = FORMATS[self.format].pattern if self.format in FORMATS else own_format(self.format).pattern
+        duration = _groups(pattern, "duration") if self.duration else ()
+        method = _groups(pattern, "method") if self.method else ()
+        return TextShape((pattern,), _groups(pattern, "status"), duration, _groups(pattern, "path"), method=method)
 
 
 @dataclass(frozen=True, slots=True)
 class JsonShape:
-    """Each field as the names on the way to it; empty when there is none."""
+    """Each field as the names on the way to it; empty when there is none. `only` are the fields of the condition."""
 
     status: tuple[str, ...]
     duration: tuple[str, ...]
     path: tuple[str, ...]
+    only: tuple[tuple[str, ...], ...] = ()
+    method: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TextShape:
-    """An RE2 pattern and its groups, or one pattern a field, the first for the status."""
+    """RE2 patterns, of which the first must match, and each field's groups: the first that found something counts."""
 
-    pattern: str
-    status: str
-    duration: str
-    path: str
-    each: tuple[str, ...] = ()
+    patterns: tuple[str, ...]
+    status: tuple[str, ...]
+    duration: tuple[str, ...]
+    path: tuple[str, ...]
+    only: tuple[tuple[str, ...], ...] = ()
+    method: tuple[str, ...] = ()
 
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        return self.each or (self.pattern,)
+
+def logfmt_shape(
+    status: str, duration: str | None, path: str | None, asked: tuple[str, ...] = (), method: str | None = None
+) -> TextShape:
+    """One pattern a field, the first for the status, unless fields of a condition are asked for."""
+    patterns = [_logfmt("status", status, STATUS)]
+    if duration:
+        quoted = r'(?:"(?P<duration1>[^"\\]*)"|"?(?P<duration2>[^\s"]*?)"?)'
+        patterns.append(rf"{_before(duration)}{quoted},?(?:\s|$)")
+    if path:
+        patterns.append(_logfmt("path", path, r'[^\s"\\]*?'))
+    if method:
+        patterns.append(_logfmt("method", method, r'[^\s"\\]*?'))
+    groups = []
+    for number, field in enumerate(asked):
+        name = f"only{number}"
+        quoted = rf'(?:"(?P<{name}q>[^"\\]*)"|"?(?P<{name}>[^\s"]*?)"?)'
+        patterns.append(rf"{_before(field)}{quoted},?(?:\s|$)")
+        groups.append((f"{name}q", name))
+    return TextShape(
+        tuple(patterns),
+        ("status",),
+        ("duration1", "duration2") if duration else (),
+        ("path",) if path else (),
+        tuple(groups),
+        ("method",) if method else (),
+    )
+
+
+def _one(group: str | None) -> tuple[str, ...]:
+    return (group,) if group else ()
+
+
+def _before(field: str) -> str:
+    return rf"^(?:{PAIR}\s+)*{re.escape(field)}="
 
 
 def _logfmt(name: str, field: str, value: str) -> str:
-    """RE2 for the last `field=value` of a line that stands outside of all quotes."""
-    return rf'^(?:{_PAIR}\s+)*{re.escape(field)}="?(?P<{name}>{value})"?(?:\s|$)'
+    """RE2 for the last `field=value` of a line that stands outside of all quotes; a comma may follow."""
+    return rf'{_before(field)}"?(?P<{name}>{value})"?,?(?:\s|$)'
+
+
+def _groups(pattern: str, name: str) -> tuple[str, ...]:
+    return tuple(re.findall(rf"\(\?P<({name}[0-9]*)>", pattern))
 
 
 def json_path(text: str) -> tuple[str, ...]:
@@ -146,6 +196,11 @@ def json_path(text: str) -> tuple[str, ...]:
     return tuple(part[2] if part[1] is None else re.sub(r"\\(.)", r"\1", part[1]) for part in parts)
 
 
+def buckets_of(rules: Mapping[str, LogRule], service: str) -> tuple[float, ...]:
+    """The bounds of a service's histogram; none where its requests are not counted."""
+    return rules[service].buckets if service in rules else ()
+
+
 def bound_in_unit(bound: float, unit: Unit) -> str:
     """A bound in seconds as a decimal of the unit, always with a point: Go's templates compare floats only with floats.
 
@@ -156,12 +211,13 @@ def bound_in_unit(bound: float, unit: Unit) -> str:
     return text if "." in text else f"{text}.0"
 
 
-def default_fields(format_: Format) -> tuple[str, str | None, Unit, str | None]:
+def default_fields(format_: str) -> tuple[str, str | None, Unit, str | None]:
     """Status, duration, unit and path, as the format usually names them."""
-    return {
-        "access": ("status", "duration_us", "us", "path"),
-        "caddy": ("status", "duration", "s", "request.uri"),
-    }.get(format_, ("status", "duration", "s", "path"))  # type: ignore[return-value]
+    if format_ not in FORMATS:
+        own = own_format(format_)
+        return "status", "duration" if "duration" in own.groups else None, own.unit, "path"
+    known = FORMATS[format_]
+    return known.status, known.duration, known.unit, known.path
 
 
 def rule_problem(rule: LogRule, groups: frozenset[str] | None) -> str:
@@ -170,9 +226,23 @@ def rule_problem(rule: LogRule, groups: frozenset[str] | None) -> str:
         return "buckets must be above 0 and rise"
     if rule.buckets and rule.buckets[-1] > MAX_SECONDS:
         return f"buckets must not exceed {MAX_SECONDS} seconds"
-    if rule.format != "regex":
-        return ""
-    for field in (rule.status, rule.duration, rule.path):
+    if rule.routes and not rule.path:
+        return "routes need the path of a request: name its field"
+    if rule.routes and route_problem(rule.routes):
+        return f"routes: {route_problem(rule.routes)}"
+    if rule.reader == "text":
+        return _fields_problem(rule)
+    return _group_problem(rule, groups) if rule.format == "regex" else ""
+
+
+def _fields_problem(rule: LogRule) -> str:
+    if fields_of(rule.only):
+        return "a line of this format has no fields that `only` could name: use contains or matches"
+    return "" if rule.format in FORMATS else own_format(rule.format).problem
+
+
+def _group_problem(rule: LogRule, groups: frozenset[str] | None) -> str:
+    for field in (rule.status, rule.duration, rule.path, rule.method, *(part.field for part in fields_of(rule.only))):
         if field and groups is not None and field not in groups:
             return f"the regex has no group (?P<{field}>...)"
         if field in LOKI_LABELS:

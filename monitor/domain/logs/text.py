@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import re2
 
 from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.formats import FORMATS
+from monitor.domain.logs.lines import MARKS
+from monitor.domain.logs.ownformat import own_format
 from monitor.domain.logs.rules import LogRule, TextShape
 from monitor.domain.logs.values import duration_of
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 _Cut = tuple[bytes, bytes, bytes]
 """Path, status and duration; empty where there is none."""
 
-_UNUSUAL: Final = (b"\\", b"\t", b"\n", b"\r", b"\f", b"\v")
+_UNUSUAL: Final = (b"\\", b"\t", b"\n", b"\r", b"\f", b"\v", *MARKS)
 _DIGITS: Final = 3
 _REMEMBERED: Final = 20_000  # texts; durations are printed with few digits, so that most come again
 
@@ -49,26 +52,27 @@ def group_numbers(compiled: Any) -> dict[str, int]:
 
 
 def text_fields(shape: TextShape) -> Callable[[bytes], Mapping[str, object] | None]:
-    """The fields of a line; None when it does not match."""
+    """The fields of a line; None when no pattern finds anything in it."""
+    asked = {f"only{number}": groups for number, groups in enumerate(shape.only)}
+    wanted = {"status": shape.status, "duration": shape.duration, "path": shape.path, "method": shape.method, **asked}
     plan: list[tuple[Callable[[bytes], Any], list[tuple[str, int]]]] = []
     for pattern in shape.patterns:
         compiled = compile_re2(pattern)
         numbers = group_numbers(compiled)
-        wanted = (("status", shape.status), ("duration", shape.duration), ("path", shape.path))
-        plan.append((compiled.search, [(field, numbers[group]) for field, group in wanted if group in numbers]))
+        order = [(field, numbers[group]) for field, groups in wanted.items() for group in groups if group in numbers]
+        plan.append((compiled.search, order))
 
     def fields(line: bytes) -> Mapping[str, object] | None:
         found: dict[str, object] = {}
-        for search, wanted in plan:
+        for search, order in plan:
             match = search(line)
             if match is None:
-                if not found:
-                    return None
                 continue
-            for field, number in wanted:
-                value = match[number]
-                found[field] = "" if value is None else value.decode("utf-8", "replace")
-        return found
+            for field, number in order:
+                if not found.get(field):  # of several groups, the first that found something
+                    value = match[number]
+                    found[field] = "" if value is None else value.decode("utf-8", "replace")
+        return found or None
 
     return fields
 
@@ -80,10 +84,15 @@ class TextBlocks:
         self._parser = parser
         rule = parser.rule
         self._cut: Callable[[bytes], _Cut | None] | None = None
-        if rule.format == "nginx":
+        self._unusual: tuple[bytes, ...] = _UNUSUAL
+        if rule.only or rule.routes:
+            pass
+        elif rule.format == "nginx":
             self._cut = nginx_cut
-        elif rule.format == "logfmt":
+        elif rule.reader == "logfmt":
             self._cut = logfmt_cut(rule)
+        elif rule.format not in FORMATS:
+            self._cut, self._unusual = own_cut(rule), (b"\\", *MARKS, b"\r")
         self._ignore = tuple(path.encode() for path in rule.ignore)
         self._durations: dict[bytes, float | None] = {}
 
@@ -93,12 +102,13 @@ class TextBlocks:
             for line in lines:
                 one(line, into)
             return
-        usual = not any(map(b"".join(lines).__contains__, _UNUSUAL))
+        unusual = self._unusual
+        usual = not any(map(b"".join(lines).__contains__, unusual))
         statuses: list[bytes] = []
         durations: list[bytes] = []
         ignore = self._ignore
         for line in lines:
-            found = cut(line) if usual or not any(map(line.__contains__, _UNUSUAL)) else None
+            found = cut(line) if usual or not any(map(line.__contains__, unusual)) else None
             if found is None:
                 one(line, into)
                 continue
@@ -131,11 +141,33 @@ def nginx_cut(line: bytes) -> _Cut | None:
     return match.groups(b"") if match else None  # type: ignore[return-value]  # three groups
 
 
-# Possessive throughout: it never goes back, so that no line can make it slow.
+# Possessive throughout: it never goes back, so that no line can make it slow. What might be a quoted duration is none
+# of its business.
 _USUAL_NGINX: Final = re.compile(
-    rb'[^ ]++ [^ ]++ [^ ]++ \[[^\]]*+\] "(?:[A-Z]++ (?P<path>[^" ]*+)[^"]*+|[^"]*+)" '
-    rb'(?P<status>[1-5][0-9][0-9]) (?:[0-9]++|-) "[^"]*+" "[^"]*+"(?: "[^"]*+")?+(?: (?P<duration>[^ "=]++))?+\Z'
+    rb'[^ "\[]++ [^ "\[]++ [^ "\[]++ \[[^\]"]*+\] '
+    rb'"(?:[A-Z]++ (?:https?+://[^/" ]*+)?+(?P<path>[^" ]*+)[^"]*+|[^"]*+)" '
+    rb'(?P<status>[1-5][0-9][0-9]) (?:[0-9]++|-) "[^"]*+" "[^"]*+"'
+    rb'(?: "(?!(?:[0-9]++(?:[.,][0-9]*+)?+(?:[eE][-+]?+[0-9]++)?+(?: ?[^0-9". ]{1,3})?+|'
+    rb'[0-9]++:[0-9:.]*+|PT[0-9HMS.]*+)")'
+    rb'[^"]*+")?+'
+    rb"(?: (?P<duration>[0-9]++(?:\.[0-9]++)?+))?+\Z"
 ).match
+
+
+def own_cut(rule: LogRule) -> Callable[[bytes], _Cut | None]:
+    """The usual lines of a server's own format."""
+    own = own_format(rule.format)
+    usual = re.compile(own.usual.encode()).match
+    duration = bool(rule.duration) and "duration" in own.groups
+
+    def cut(line: bytes) -> _Cut | None:
+        match = usual(line)
+        if match is None:
+            return None
+        found = match.groupdict(b"")
+        return found.get("path", b""), found["status"], found["duration"] if duration else b""
+
+    return cut
 
 
 def _is_status(text: bytes) -> bool:
@@ -174,6 +206,6 @@ def _finder(field: str | None) -> Callable[[bytes], bytes | None]:
         at += length
         end = line.find(b" ", at)
         value = line[at:end] if end >= 0 else line[at:]
-        return None if b'"' in value else value
+        return None if b'"' in value or value[-1:] == b"," else value
 
     return find

@@ -7,17 +7,23 @@ import math
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from monitor.domain.logs.counts import NANOS, le_text
-from monitor.domain.logs.rules import GO_DURATION, MAX_SECONDS, NUMBER, PER_SECOND, STATUS, Unit, bound_in_unit
+from monitor.domain.logs.formats import Unit
+from monitor.domain.logs.patterns import CLOCK, DECIMAL_COMMA, GO_DURATION, NUMBER, STATUS, TIMES
+from monitor.domain.logs.rules import MAX_SECONDS, PER_SECOND, bound_in_unit
 
 # These run on short values alone, and no part of them can match the same text in two ways.
 _NUMBER: Final = re.compile(rf"(?:{NUMBER})\Z", re.ASCII)
 _STATUS: Final = re.compile(rf"{STATUS}\Z", re.ASCII)
 _GO_DURATION: Final = re.compile(rf"(?:{GO_DURATION.replace('{b5}', 'b5').replace('x{3bc}', 'u03bc')})\Z", re.ASCII)
+_COMMA: Final = re.compile(rf"(?:{DECIMAL_COMMA})\Z", re.ASCII)
+_TIMES: Final = re.compile(rf"(?:{TIMES})\Z", re.ASCII)
+_CLOCK: Final = re.compile(rf"(?:{CLOCK})\Z", re.ASCII)
 _GO_PART: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?([a-zµμ]+)")
 _GO_UNITS: Final = {
     "ns": 1,
@@ -75,19 +81,47 @@ def duration_of(value: object, unit: Unit, most: float) -> tuple[float | None, s
     if value is None or (isinstance(value, str) and value in {"", "-"}):
         return None, "there is none"
     number: float | None = None
-    if unit == "duration":
-        if isinstance(value, str) and _GO_DURATION.match(value):
-            number = go_seconds(value)
-    elif isinstance(value, str):
-        if _NUMBER.match(value):
-            number = float(value)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, str):
+        number = _from_text(value, unit)
+    elif unit != "duration" and isinstance(value, int | float) and not isinstance(value, bool):
         number = float(min(max(value, -1), 2 * most))  # the largest integers have no float
     if number is None:
         return None, f"{_short(value)} is no " + ("Go duration such as 12ms" if unit == "duration" else "number")
     if not 0 <= number <= most:
         return None, f"{_short(value)} is " + ("negative" if number < 0 else "longer than a year")
     return number, ""
+
+
+def _from_text(text: str, unit: Unit) -> float | None:
+    """A number in the unit, or text that brings its own."""
+    if unit == "duration":
+        return _own_unit(text)
+    if _NUMBER.match(text):
+        return float(text)
+    if _COMMA.match(text):
+        return float(text.replace(",", "."))
+    if _TIMES.match(text):
+        return _sum_of(text)
+    seconds = _own_unit(text)
+    if seconds is None or PER_SECOND[unit] == 1:
+        return seconds
+    return float(Decimal(repr(seconds)) * PER_SECOND[unit])  # as sprig's mulf does
+
+
+def _own_unit(text: str) -> float | None:
+    """Seconds of `12ms`, `12 ms`, `PT0.012S` and `00:00:00.012`."""
+    plain = text.replace(" ", "").removeprefix("PT").lower()
+    plain = _CLOCK.sub(r"\1h\2m\3s", plain)
+    return go_seconds(plain) if _GO_DURATION.match(plain) and (plain != "0" or text == "0") else None
+
+
+def _sum_of(text: str) -> float | None:
+    """What several upstreams took in all; None where none of them answered."""
+    times = [time for time in re.split(", | : ", text) if time != "-"]
+    total = 0.0
+    for time in times:
+        total = float(Decimal(repr(total)) + Decimal(repr(float(time))))
+    return total if times else None
 
 
 def go_seconds(text: str) -> float:

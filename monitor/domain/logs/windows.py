@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.domain.logs.rules import LogRule
 
@@ -78,7 +78,7 @@ def groups(rules: Mapping[str, LogRule], services: Iterable[str], series: int) -
 
 
 def _without_buckets(rule: LogRule) -> LogRule:
-    return LogRule(rule.format, rule.status, rule.duration, rule.unit, rule.path, rule.ignore, rule.regex, ())
+    return replace(rule, buckets=())
 
 
 def halves(group: Group) -> tuple[Group, Group]:

@@ -52,6 +52,11 @@ class SlotCounters:
     errors: int  # answers with status 5xx, and connections that failed
     connect_errors: int = 0
 
+    def __add__(self, other: SlotCounters) -> SlotCounters:
+        return SlotCounters(
+            self.requests + other.requests, self.errors + other.errors, self.connect_errors + other.connect_errors
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ProxyStatus:

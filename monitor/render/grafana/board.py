@@ -113,6 +113,10 @@ def _has(services: Sequence[SiteService]) -> set[Need]:
                 has.add("objective")
         if service.probed:
             has.add("probe")
+        if service.log and service.log.routes:
+            has.add("routes")
+        if service.events:
+            has.add("events")
         if service.memory_limit:
             has.add("memory-limit")
         if service.cpu_limit:

@@ -1,12 +1,12 @@
-"""The new container: made from a spec, found again by its deploy's label."""
+"""The new container: made from a spec, put on record, let go."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from monitor.domain.containers import Container, ContainerSpec
+from monitor.domain.containers import ContainerSpec, brings_init
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import (
@@ -20,10 +20,12 @@ from monitor.domain.names import (
     Color,
     container_name,
     network_name,
-    services_network_name,
 )
 from monitor.domain.sealing import environment
 from monitor.ports.engine import Engine
+from monitor.ports.own import OwnContainers
+from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.networks import ready_network
 
 RESTART_POLICY = "unless-stopped"
 
@@ -33,7 +35,8 @@ class Candidate:
     """The release that a deploy brings. What the journal keeps of it is all that a recovery needs.
 
     `pinned` is what the container is made of: the digest that was pulled, or the id of an image that no registry has
-    seen, so that a tag that moves meanwhile changes nothing.
+    seen, so that a tag that moves meanwhile changes nothing. `recorded` says that its container's id is put on record
+    when it is made; journals of earlier versions have it not.
     """
 
     deploy: str
@@ -45,6 +48,7 @@ class Candidate:
     image_id: str
     port: int | None
     spec: str
+    recorded: bool = False
 
     def note(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,22 +73,22 @@ class Candidate:
         )
 
 
-def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> ContainerSpec:
-    """What the engine is asked for. The restart policy comes later: a green that dies at its gate must stay dead."""
-    publish = {} if spec.port is None or green.port is None else {spec.port: ("127.0.0.1", green.port)}
+def container_spec(project: str, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> ContainerSpec:
+    """What the engine is asked for. It restarts later: a candidate that dies at its gate stays dead."""
+    publish = {} if spec.port is None or candidate.port is None else {spec.port: ("127.0.0.1", candidate.port)}
     extra = dict(spec.docker)
     labels = {
         **extra.pop("labels", {}),
         LABEL_PROJECT: project,
-        LABEL_SERVICE: green.service,
-        LABEL_COLOR: green.color,
-        LABEL_VERSION: green.version,
-        LABEL_DEPLOY: green.deploy,
+        LABEL_SERVICE: candidate.service,
+        LABEL_COLOR: candidate.color,
+        LABEL_VERSION: candidate.version,
+        LABEL_DEPLOY: candidate.deploy,
         LABEL_KIND: KIND_APP,
     }
     return ContainerSpec(
-        name=container_name(project, green.service, green.color),
-        image=green.pinned,
+        name=container_name(project, candidate.service, candidate.color),
+        image=candidate.pinned,
         labels=labels,
         env=environment(spec, secrets),
         publish=publish,
@@ -104,16 +108,25 @@ def container_spec(project: str, green: Candidate, spec: ServiceSpec, secrets: M
     )
 
 
-def make(engine: Engine, project: str, green: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
-    """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
-    labels = {LABEL_PROJECT: project}
-    engine.ensure_network(network_name(project), labels)
-    engine.ensure_network(services_network_name(project), labels, internal=True)
-    container = engine.create(container_spec(project, green, spec, secrets))
+def create(deps: DeployDeps, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
+    """Create the container without starting it; its id. Raises Conflict when its name is taken, EngineError."""
+    engine = deps.engine
+    ready_network(deps)
+    wanted = container_spec(deps.project, candidate, spec, secrets)
+    image = engine.image(candidate.image_id)
+    if image is not None and brings_init(image, wanted):
+        wanted = replace(wanted, init=False)
+    container = deps.own.create(wanted, "app", service=candidate.service, deploy=candidate.deploy)
     for network in spec.networks:
         engine.connect(network, container.id, ())
-    engine.start(container.id)
     return container.id
+
+
+def make(deps: DeployDeps, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> str:
+    """Create and start the container; its id. Raises Conflict when its name or port is taken, EngineError."""
+    container = create(deps, candidate, spec, secrets)
+    deps.engine.start(container)
+    return container
 
 
 def answer_to_name(engine: Engine, container: str, spec: ServiceSpec) -> None:
@@ -125,27 +138,9 @@ def answer_to_name(engine: Engine, container: str, spec: ServiceSpec) -> None:
         engine.realias(network, container, (spec.name,))
 
 
-def introduce(engine: Engine, project: str, container: str, spec: ServiceSpec) -> None:
-    """Let other containers find it by the service's name. Safe to repeat.
-
-    The services' network is internal and joined only now: joining it moves no published port, and nobody resolves
-    the name to a container that has not passed its gate.
-    """
-    network = services_network_name(project)
-    state = engine.inspect(container)
-    if state is None or network not in state.networks:
-        engine.connect(network, container, (spec.name,))
-
-
 def let_restart(engine: Engine, container: str) -> None:
     """Let Docker restart it from now on. Safe to repeat."""
     engine.set_restart_policy(container, RESTART_POLICY)
-
-
-def find(engine: Engine, project: str, deploy: str) -> Container | None:
-    """The container of a deploy, whatever somebody named it since."""
-    found = engine.containers({LABEL_PROJECT: project, LABEL_DEPLOY: deploy})
-    return found[0] if found else None
 
 
 def retire(engine: Engine, container: str) -> None:
@@ -154,13 +149,13 @@ def retire(engine: Engine, container: str) -> None:
         engine.set_restart_policy(container, "no")
 
 
-def discard(engine: Engine, container: str, *, stop: float) -> None:
-    """Stop for good and remove. One that is gone is no error."""
+def discard(engine: Engine, own: OwnContainers, container: str, *, stop: float) -> None:
+    """Stop for good, remove and forget. One that is gone is no error."""
     retire(engine, container)
-    discard_retired(engine, container, stop=stop)
+    discard_retired(engine, own, container, stop=stop)
 
 
-def discard_retired(engine: Engine, container: str, *, stop: float) -> None:
-    """The second half of `discard`, for a deploy that retires blue while it drains."""
+def discard_retired(engine: Engine, own: OwnContainers, container: str, *, stop: float) -> None:
+    """The second half of `discard`, for a deploy that retires the active container while it drains."""
     engine.stop(container, stop)
-    engine.remove(container)
+    own.remove(container)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
@@ -11,14 +10,14 @@ from monitor.domain.names import COLORS, Color
 from monitor.domain.proxy.routes import Slot, SlotStatus
 from monitor.errors import BgmonError, LockedError, ProxyError, UsageError
 from monitor.services.deploy.deps import DeployDeps, DeployRequest
-from monitor.services.deploy.recover import recover_service
+from monitor.services.deploy.locked import changing
 from monitor.services.deploy.recreate import recreate
 from monitor.services.deploy.rollback import choose, rollback_request
 from monitor.services.deploy.swap import Swap
 from monitor.services.deploy.traffic import save_proxy_config
 
 
-def deploy(deps: DeployDeps, order: DeployRequest) -> Release:
+def deploy(deps: DeployDeps, request: DeployRequest) -> Release:
     """One whole deploy.
 
     Raises:
@@ -27,7 +26,7 @@ def deploy(deps: DeployDeps, order: DeployRequest) -> Release:
         DeployFailed, EngineError, ProxyError: it failed; what served before serves.
         UnreachableError: the engine or the proxy went away; what is left to do is in the journal.
     """
-    return Swap(deps, order).run()
+    return Swap(deps, request).run()
 
 
 def roll_back(
@@ -55,9 +54,7 @@ def roll_back(
         UsageError: there is no such release, or `bad` is not active any more.
         And all that `deploy` raises.
     """
-    with deps.locks.acquire(service, wait=wait, purpose="rollback"):
-        for line in recover_service(deps, service):
-            deps.tell("recovered", service, line)
+    with changing(deps, service, "rollback", wait=wait):
         active = deps.store.active(service)
         if bad is not None and active is not None and active.deploy != bad:
             raise UsageError(f"{service}: {active.version} was deployed meanwhile")
@@ -72,8 +69,7 @@ class DeployService:
         self._deps = deps
 
     def recreate(self, service: str) -> None:
-        with self._lock(service, "recreation"):
-            recover_service(self._deps, service)
+        with changing(self._deps, service, "recreation"):
             recreate(self._deps, service)
 
     def rollback(self, service: str, reason: str, bad: str) -> str:
@@ -84,8 +80,8 @@ class DeployService:
         lines: list[str] = []
         for service in dict.fromkeys(record.service for record in self._deps.store.unfinished()):
             try:
-                with self._lock(service, "recovery"):
-                    lines += [f"{service}: {line}" for line in recover_service(self._deps, service)]
+                with changing(self._deps, service, "recovery") as settled:
+                    lines += [f"{service}: {line}" for line in settled]
             except LockedError:
                 continue  # it is not cut off, but under way
             except BgmonError as error:
@@ -103,7 +99,7 @@ class DeployService:
         if self._matches(service, store.slots(service)):
             return ""
         try:
-            with self._lock(service, "rerouting"):
+            with self._deps.locks.acquire(service, wait=0, purpose="rerouting"):
                 # Looked at anew: a deploy may have ended between the look and the lock.
                 release = store.active(service)
                 settled = release is not None and not store.unfinished(service) and not store.flags(service).stopped_by
@@ -126,9 +122,6 @@ class DeployService:
             if slot.state == "ready":
                 self._deps.proxy.stage(service, color, slot.port, slot.version)
         self._deps.proxy.switch(service, release.color)
-
-    def _lock(self, service: str, purpose: str) -> AbstractContextManager[None]:
-        return self._deps.locks.acquire(service, wait=0, purpose=purpose)
 
 
 def _same(recorded: Slot | None, running: SlotStatus | None) -> bool:

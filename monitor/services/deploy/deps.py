@@ -13,6 +13,7 @@ from monitor.domain.proxy.routes import ServiceRoute
 from monitor.ports.clock import Clock
 from monitor.ports.deploys import DeployStore, Hooks, Host, Locks, Secrets
 from monitor.ports.engine import Engine
+from monitor.ports.own import OwnContainers
 from monitor.ports.probe import Prober
 from monitor.ports.proxy import Proxy
 from monitor.ports.requests import RequestStats
@@ -58,6 +59,7 @@ class DeployDeps:
 
     project: str
     engine: Engine
+    own: OwnContainers
     proxy: Proxy
     store: DeployStore
     locks: Locks

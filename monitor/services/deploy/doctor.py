@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from monitor import masking
+from monitor.config.compile import spec_from_json
+from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.health.probing import LOOPBACK, effective_policy, failing
 from monitor.errors import BgmonError
 from monitor.services.deploy.deps import DeployDeps
-from monitor.services.deploy.status import rows
+from monitor.services.deploy.status import picture
 
 _LOW_DISK = 2 * 1024**3
 
@@ -31,6 +36,7 @@ def examine(deps: DeployDeps, configured: list[str]) -> list[Finding]:
         ("hooks", lambda: _hooks(deps)),
         ("deploys", lambda: _deploys(deps)),
         ("services", lambda: _services(deps, configured)),
+        ("health", lambda: _health(deps)),
     )
     findings: list[Finding] = []
     for name, check in checks:
@@ -89,15 +95,49 @@ def _deploys(deps: DeployDeps) -> Iterator[Finding]:
 
 
 def _services(deps: DeployDeps, configured: list[str]) -> Iterator[Finding]:
-    found, orphans = rows(deps.engine, deps.store, deps.project, configured)
-    for row in found:
+    found = picture(deps.engine, deps.own, deps.store, deps.project, configured)
+    for row in found.services:
         if row.version is not None and row.state not in ("running", "stopped", "maintenance", "starting"):
             yield Finding(
                 "services", "error", f"{row.name} is {row.state}", f"bgmon logs {row.name}; bgmon start {row.name}"
             )
         if row.version is not None and row.name not in configured:
             yield Finding("services", "warning", f"{row.name} is not in bgmon.yml any more", f"bgmon remove {row.name}")
-    for orphan in orphans:
+    for orphan in found.orphans:
         yield Finding("services", "warning", f"container {orphan.name} belongs to no release", "bgmon prune")
-    running = sum(row.state == "running" for row in found)
-    yield Finding("services", "ok", f"{running} of {len(found)} run")
+    for one in found.lookalikes:
+        text = f"container {one.name} carries {one.service or 'our'} labels, but bgmon did not make it"
+        hint = f"left alone; to remove it: bgmon prune --id {one.id[:12]}"
+        yield Finding("services", "warning", text, hint)
+    running = sum(row.state == "running" for row in found.services)
+    yield Finding("services", "ok", f"{running} of {len(found.services)} run")
+
+
+def _health(deps: DeployDeps) -> Iterator[Finding]:
+    """Ask every running service once, with the gate's and the daemon's own prober."""
+    asked, good = 0, 0
+    for name in deps.store.services():
+        active = deps.store.active(name)
+        container = deps.engine.inspect(active.container) if active is not None else None
+        if active is None or active.port is None or container is None or container.state != "running":
+            continue
+        policy = effective_policy(
+            spec_from_json(active.spec).health, port=active.port, healthcheck=container.health is not None
+        )
+        if policy.mode != "http":
+            continue
+        asked += 1
+        problem = probe_once(deps, active, policy)
+        good += not problem
+        if problem:
+            starts = container.started_at is not None and deps.clock.now() < container.started_at + policy.start
+            level: Literal["warning", "error"] = "warning" if starts else "error"
+            yield Finding("health", level, f"{name}: {problem}", f"bgmon logs {name}")
+    yield Finding("health", "ok", f"{good} of {asked} answer as their health policy wants")
+
+
+def probe_once(deps: DeployDeps, active: Release, policy: HealthPolicy) -> str:
+    """Why one look at the service's health was not good, secrets masked; empty when it was."""
+    assert active.port is not None
+    masking.learn(deps.secrets.kept(active.deploy) or {})
+    return failing(policy, deps.prober.probe(LOOPBACK, active.port, policy), masking.clean)

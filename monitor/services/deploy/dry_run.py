@@ -7,15 +7,15 @@ from monitor.ports.deploys import DeployStore
 from monitor.services.deploy.deps import DeployRequest
 
 
-def dry_run(store: DeployStore, order: DeployRequest) -> list[str]:
+def dry_run(store: DeployStore, request: DeployRequest) -> list[str]:
     """The steps of a deploy, changing nothing."""
-    spec, policy = order.spec, order.spec.deploy
-    blue = store.active(spec.name)
-    color = other(blue.color) if blue is not None else "blue"
+    spec, policy = request.spec, request.spec.deploy
+    active = store.active(spec.name)
+    color = other(active.color) if active is not None else "blue"
     health = spec.health
     steps = [f"check the engine, the disk, the hooks{' and the proxy' if spec.proxied else ''}"]
     steps += [f"settle the cut-off {record.kind} of {record.version}" for record in store.unfinished(spec.name)]
-    steps.append(f"pull {order.image}" if order.pull != "never" else f"take {order.image} from this host")
+    steps.append(f"pull {request.image}" if request.pull != "never" else f"take {request.image} from this host")
     steps.append(
         f"start it as {spec.name} {color}" + (f", port {spec.port} published on loopback" if spec.port else "")
     )
@@ -24,14 +24,14 @@ def dry_run(store: DeployStore, order: DeployRequest) -> list[str]:
         steps.append(f"wait for {health.successes} good answers in a row from {path}, {health.start:g} s at most")
     else:
         steps.append(f"wait until it is healthy, {health.start:g} s at most")
-    if spec.proxied and blue is not None:
+    if spec.proxied and active is not None:
         steps += [f"send {step.weight}% of new requests to it for {step.for_:g} s" for step in policy.canary]
     if spec.proxied:
         steps.append(f"send all new requests to {color}")
-    if blue is not None:
+    if active is not None:
         if policy.bake.for_:
-            steps.append(f"watch it for {policy.bake.for_:g} s; go back to {blue.version} if it gets worse")
-        steps.append(f"let {blue.color} ({blue.version}) finish its requests, {policy.drain:g} s at most")
+            steps.append(f"watch it for {policy.bake.for_:g} s; go back to {active.version} if it gets worse")
+        steps.append(f"let {active.color} ({active.version}) finish its requests, {policy.drain:g} s at most")
         steps.append(f"stop it (SIGTERM, {policy.stop:g} s), remove it")
     steps.append(f"record the release, keep the newest {policy.keep_images} earlier ones")
     return steps

@@ -1,4 +1,4 @@
-"""Waiting at the gate, and explaining a green that did not pass."""
+"""Waiting at the gate until the candidate may take traffic."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from monitor import masking
 from monitor.domain.containers import Container
 from monitor.domain.deploy.gate import Gate, observe, pause
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
-from monitor.domain.health.causes import kill_words
-from monitor.domain.health.probing import ProbeAnswer, effective_policy
-from monitor.errors import BgmonError, GateFailed
+from monitor.domain.health.oom import OOM_LATE
+from monitor.domain.health.probing import LOOPBACK, ProbeAnswer, effective_policy
+from monitor.errors import GateFailed
 from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.evidence import gate_hint, log_tail
 
-LOOPBACK: Final = "127.0.0.1"
-_LOG_LINES: Final = 20
-_LONGEST_LINE: Final = 500
+_SIGKILLED: Final = 137
+_LOOK_AGAIN: Final = 0.1  # seconds
 
 
 def policy_for(deps: DeployDeps, spec: ServiceSpec, image_id: str) -> HealthPolicy:
+    """How the health of a container of that image is told."""
     image = deps.engine.image(image_id)
     return effective_policy(spec.health, port=spec.port, healthcheck=image is not None and image.healthcheck)
 
@@ -31,7 +32,7 @@ def pass_gate(
     container: str,
     port: int | None,
 ) -> None:
-    """Return when green is healthy.
+    """Return when the candidate is healthy.
 
     Raises:
         GateFailed: it is not, with its last answers, its last log lines and a hint.
@@ -40,8 +41,8 @@ def pass_gate(
     shown: tuple[str, ...] = ()
     while gate.verdict == "wait":
         if deps.cancelled():
-            raise GateFailed("interrupted while waiting for green's health")
-        state = deps.engine.inspect(container)
+            raise GateFailed("interrupted while waiting for the candidate's health")
+        state = _inspect(deps, spec, container)
         # Health pages like to name the database they cannot reach, password and all.
         gate = observe(gate, state, _ask(deps, policy, state, port), deps.clock.monotonic(), masking.clean)
         if gate.answers[-1:] != shown[-1:]:
@@ -53,6 +54,19 @@ def pass_gate(
         raise _failure(deps, spec, gate, container)
 
 
+def _inspect(deps: DeployDeps, spec: ServiceSpec, container: str) -> Container | None:
+    """The container; for one that was killed beside a memory limit, once the engine has had the time to say why."""
+    until = deps.clock.monotonic() + OOM_LATE
+    while True:
+        state = deps.engine.inspect(container)
+        limited = spec.limits.memory is not None and state is not None and state.state == "exited"
+        if not limited or state is None or state.oom_killed or state.exit_code != _SIGKILLED:
+            return state
+        if deps.clock.monotonic() >= until:
+            return state
+        deps.clock.sleep(_LOOK_AGAIN)
+
+
 def _ask(deps: DeployDeps, policy: HealthPolicy, state: Container | None, port: int | None) -> ProbeAnswer | None:
     if policy.mode != "http" or state is None or port is None:
         return None
@@ -62,53 +76,10 @@ def _ask(deps: DeployDeps, policy: HealthPolicy, state: Container | None, port: 
 
 
 def _failure(deps: DeployDeps, spec: ServiceSpec, gate: Gate, container: str) -> GateFailed:
-    lines = [f"green did not get healthy: {gate.reason}"]
+    lines = [f"the candidate did not get healthy: {gate.reason}"]
     if gate.answers:
         lines += ["  last answers:", *(f"  | {answer}" for answer in gate.answers)]
-    tail = log_tail(deps, container)
+    tail = log_tail(deps.engine, container)
     if tail:
         lines += ["  its last log lines:", *(f"  | {line}" for line in tail)]
-    return GateFailed("\n".join(lines), hint=_hint(deps, spec, gate, container))
-
-
-def log_tail(deps: DeployDeps, container: str) -> list[str]:
-    """The last lines a container wrote, secrets masked; empty when they cannot be had."""
-    try:
-        lines = list(deps.engine.logs(container, tail=_LOG_LINES))
-    except BgmonError:
-        return []
-    return [masking.shown(line.decode(errors="replace"), _LONGEST_LINE) for line in lines]
-
-
-def _hint(deps: DeployDeps, spec: ServiceSpec, gate: Gate, container: str) -> str:
-    state = deps.engine.inspect(container)
-    if state is None:
-        return ""
-    kills = deps.engine.oom_kills(state)
-    if kills:
-        cure = "raise limits.memory" if spec.limits.memory else "the host has too little of it"
-        return f"{kill_words(kills, spec.limits.memory)}: {cure}"
-    if gate.policy.mode != "http":
-        return ""
-    if state.running and spec.port is not None:
-        listening = deps.host.listening_ports(state.pid)
-        if listening and spec.port not in listening:
-            ports = ", ".join(str(port) for port in listening)
-            return f"nothing listens on port {spec.port} inside the container, but on {ports}: correct `port`"
-        return _policy_hint(gate)
-    return _exit_hint(state)
-
-
-def _policy_hint(gate: Gate) -> str:
-    policy = gate.policy
-    if gate.answers and gate.answers[-1][:3].isdigit():
-        return f"health.path is {policy.path}, health.status {', '.join(policy.status)}: do they fit what it answers?"
-    return (
-        "does it listen on 0.0.0.0, not only on 127.0.0.1 inside the container? If it starts slowly, raise health.start"
-    )
-
-
-def _exit_hint(state: Container) -> str:
-    if state.oom_killed:
-        return "raise limits.memory"
-    return "the command cannot be run in this image" if state.exit_code in (125, 126, 127) else ""
+    return GateFailed("\n".join(lines), hint=gate_hint(deps, spec, gate, container, tail))

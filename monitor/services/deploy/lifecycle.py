@@ -11,24 +11,16 @@ from dataclasses import replace
 
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
-from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, Color, other
+from monitor.domain.names import Color, other
 from monitor.errors import BgmonError, ProxyError, ProxyUnreachable, UsageError
 from monitor.ports.deploys import DeployStore
-from monitor.services.deploy.candidate import discard, find
+from monitor.services.deploy.candidate import discard
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.gate import pass_gate, policy_for
-from monitor.services.deploy.recover import recover_service
+from monitor.services.deploy.locked import changing
+from monitor.services.deploy.own import name_lookalikes, running_release
 from monitor.services.deploy.recreate import recreate, release_secrets
 from monitor.services.deploy.traffic import TrafficControl, save_proxy_config
-
-
-@contextmanager
-def changing(deps: DeployDeps, service: str, purpose: str, wait: float) -> Iterator[None]:
-    """The service's lock, with cut-off deploys settled."""
-    with deps.locks.acquire(service, wait=wait, purpose=purpose):
-        for line in recover_service(deps, service):
-            deps.tell("recovered", service, line)
-        yield
 
 
 def deployed(store: DeployStore, service: str) -> Release:
@@ -39,15 +31,23 @@ def deployed(store: DeployStore, service: str) -> Release:
     return active
 
 
+@contextmanager
+def _commanded(deps: DeployDeps, service: str, purpose: str, *, wait: float) -> Iterator[None]:
+    """`changing`; what only looks like the service is named afterwards."""
+    with changing(deps, service, purpose, wait=wait):
+        yield
+        name_lookalikes(deps, service)
+
+
 def restart(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
     """Restart the container in place and wait until it is healthy; the proxy holds requests back meanwhile.
 
     Raises:
         GateFailed: it did not get healthy again.
     """
-    with changing(deps, service, "restart", wait):
+    with _commanded(deps, service, "restart", wait=wait):
         active = deployed(deps.store, service)
-        container = find(deps.engine, deps.project, active.deploy)
+        container = running_release(deps.engine, active)
         deps.store.set_flags(service, replace(deps.store.flags(service), stopped_by="", stopped_at=None))
         if container is None:
             recreate(deps, service)
@@ -59,14 +59,14 @@ def restart(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
 
 def stop(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
     """Let it finish its requests, stop it, and remember that a person wanted it so."""
-    with changing(deps, service, "stop", wait):
+    with _commanded(deps, service, "stop", wait=wait):
         active = deployed(deps.store, service)
         spec = spec_from_json(active.spec)
         flags = deps.store.flags(service)
         # First of all, so that the daemon does not take the stop for a death; taken back when nothing was stopped.
         deps.store.set_flags(service, replace(flags, stopped_by=deps.who, stopped_at=deps.clock.now()))
         try:
-            container = find(deps.engine, deps.project, active.deploy)
+            container = running_release(deps.engine, active)
             traffic = TrafficControl(deps, spec)
             with _proxy_may_be_away(deps, service):
                 traffic.rest()
@@ -83,11 +83,11 @@ def stop(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
 
 def start(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
     """Start a stopped service again. Raises GateFailed when it does not get healthy."""
-    with changing(deps, service, "start", wait):
+    with _commanded(deps, service, "start", wait=wait):
         active = deployed(deps.store, service)
         flags = deps.store.flags(service)
         deps.store.set_flags(service, replace(flags, stopped_by="", stopped_at=None))
-        container = find(deps.engine, deps.project, active.deploy)
+        container = running_release(deps.engine, active)
         if container is None:
             recreate(deps, service)
         elif not container.running:
@@ -119,7 +119,7 @@ def _serve(deps: DeployDeps, active: Release) -> None:
 
 def maintenance(deps: DeployDeps, service: str, *, on: bool, wait: float = 0.0) -> None:
     """Show the maintenance page instead of the service, or no longer."""
-    with changing(deps, service, "maintenance", wait):
+    with _commanded(deps, service, "maintenance", wait=wait):
         flags = deps.store.flags(service)
         deps.store.set_flags(service, replace(flags, maintenance=on))
         try:
@@ -133,7 +133,7 @@ def maintenance(deps: DeployDeps, service: str, *, on: bool, wait: float = 0.0) 
 
 def remove(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
     """Take a service off this host: traffic, containers, records and kept secrets. Images go with `prune`."""
-    with changing(deps, service, "removal", wait):
+    with _commanded(deps, service, "removal", wait=wait):
         active = deps.store.active(service)
         if active is not None:
             spec = spec_from_json(active.spec)
@@ -143,8 +143,9 @@ def remove(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
                 for color in colors:
                     traffic.close(color)
         stop_time = spec_from_json(active.spec).deploy.stop if active is not None else 0.0
-        for container in deps.engine.containers({LABEL_PROJECT: deps.project, LABEL_SERVICE: service}):
-            discard(deps.engine, container.id, stop=stop_time)
+        ours = [made.id for made in deps.own.made(service=service)]
+        for container in dict.fromkeys([*([active.container] if active is not None else []), *ours]):
+            discard(deps.engine, deps.own, container, stop=stop_time)
         for release in deps.store.releases(service, limit=10_000):
             deps.secrets.drop(release.deploy)
         deps.store.forget(service)

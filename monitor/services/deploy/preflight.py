@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.domain.containers import EngineInfo
+from monitor.domain.containers import Container, EngineInfo
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
-from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, Color, container_name
+from monitor.domain.names import Color, container_name
 from monitor.errors import Conflict, EngineError, HookFailed, ProxyUnreachable
+from monitor.services.deploy.candidate import discard
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.traffic import save_proxy_config
 
@@ -46,25 +47,32 @@ def _free_name(deps: DeployDeps, service: str, color: Color, active: Release | N
     holder = deps.engine.inspect(name)
     if holder is None:
         return
-    ours = holder.labels.get(LABEL_PROJECT) == deps.project and holder.labels.get(LABEL_SERVICE) == service
-    if not ours:
-        raise Conflict(
-            f"a container named {name} exists that bgmon did not start",
-            hint=f"rename it (docker rename {name} ...) or remove it",
-        )
     if active is not None and holder.id == active.container:
         raise Conflict(
             f"the running {service} was renamed to {name}, the name its successor needs",
             hint=f"docker rename {name} {container_name(deps.project, service, active.color)}",
         )
-    if holder.running:
-        raise Conflict(
-            f"{name} runs ({holder.version}), but the state used here does not know it",
-            hint="is it the right state folder, and the right user? (state.dir, BGMON_STATE_DIR). "
-            f"If the state is lost for good: docker rm -f {name}",
-        )
-    deps.engine.remove(holder.id)
+    must_be_ours(deps, service, holder)
+    discard(deps.engine, deps.own, holder.id, stop=0)
     deps.tell("warning", service, f"removed the leftover container {name}")
+
+
+def must_be_ours(deps: DeployDeps, service: str, holder: Container) -> None:
+    """Raises Conflict, which says what to do, when bgmon did not make what holds a name that it needs."""
+    made = deps.own.knows(holder.id)
+    if made is not None and (made.role, made.service) == ("app", service):
+        return
+    if holder.project != deps.project or holder.service != service:
+        raise Conflict(
+            f"a container named {holder.name} exists that bgmon did not start",
+            hint=f"rename it (docker rename {holder.name} ...) or remove it",
+        )
+    raise Conflict(
+        f"{holder.name} exists ({holder.version or 'no version'}, {holder.state}), but the state used here does not "
+        "know it",
+        hint="is it the right state folder, and the right user? (state.dir, BGMON_STATE_DIR). "
+        f"If the state is lost for good, or it is a copy: bgmon prune --id {holder.id[:12]}",
+    )
 
 
 def ready_proxy(deps: DeployDeps) -> None:

@@ -1,13 +1,15 @@
-"""Taking away what is not needed any more: only images that our releases used, only containers with our labels."""
+"""Taking away what is not needed any more: only images that our releases used, only containers that we made."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release, past
 from monitor.errors import Conflict, NotFound
 from monitor.services.deploy.candidate import discard
 from monitor.services.deploy.deps import DeployDeps
-from monitor.services.deploy.status import rows
+from monitor.services.deploy.own import chosen, look_around
 
 
 def prune_service(deps: DeployDeps, service: str, *, keep: int, local: bool = False) -> list[str]:
@@ -57,14 +59,21 @@ def prune_project(deps: DeployDeps, *, keep: int | None, dry_run: bool, force: b
         deps: the ports.
         keep: how many releases to keep besides the active one; None takes what each release was deployed with.
         dry_run: only say what would go.
-        force: also containers that run. Without it they stay: a state that was lost makes orphans of all.
+        force: also containers that run.
+
+    Returns:
+        Names of "containers" and "images" that went, and of the containers that were "left_alone", since they only
+        carry our labels: a copy of one of ours, or all of them where the state was lost.
     """
-    _, found = rows(deps.engine, deps.store, deps.project, ())
-    orphans = [orphan for orphan in found if force or orphan.state not in ("running", "restarting")]
+    around = look_around(deps.engine, deps.own, deps.store, deps.project)
+    orphans = [orphan for orphan in around.orphans if force or orphan.state not in ("running", "restarting")]
     gone: dict[str, list[str]] = {"containers": [orphan.name for orphan in orphans], "images": []}
+    if around.lookalikes:
+        gone["left_alone"] = [f"{one.name} ({one.id[:12]})" for one in around.lookalikes]
     if not dry_run:
         for orphan in orphans:
-            discard(deps.engine, orphan.id, stop=0)
+            discard(deps.engine, deps.own, orphan.id, stop=0)
+        deps.own.tidy()
     for service in deps.store.services():
         active = deps.store.active(service)
         kept = keep if keep is not None else spec_from_json(active.spec).deploy.keep_images if active else 0
@@ -74,3 +83,15 @@ def prune_project(deps: DeployDeps, *, keep: int | None, dry_run: bool, force: b
         else:
             gone["images"] += prune_service(deps, service, keep=kept, local=True)
     return gone
+
+
+def prune_chosen(deps: DeployDeps, wanted: Iterable[str], *, dry_run: bool) -> dict[str, list[str]]:
+    """Remove containers that a person named, and nothing else; lookalikes too.
+
+    Raises:
+        UsageError: one of them carries no label of ours, or serves; nothing was removed.
+    """
+    found = chosen(deps, wanted)
+    for container in found if not dry_run else []:
+        discard(deps.engine, deps.own, container.id, stop=0)
+    return {"containers": [container.name for container in found], "images": []}

@@ -5,9 +5,12 @@ from __future__ import annotations
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release
 from monitor.domain.deploy.swap import recovery
-from monitor.services.deploy.candidate import Candidate, find, introduce, let_restart
+from monitor.services.deploy.candidate import Candidate, let_restart
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.finish import finish
+from monitor.services.deploy.journal import Journal
+from monitor.services.deploy.networks import introduce
+from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
 
@@ -21,51 +24,49 @@ def recover_service(deps: DeployDeps, service: str) -> list[str]:
 
 def _recover(deps: DeployDeps, record: DeployRecord) -> str:
     journal = deps.store.journal(record.id)
-    green = _green(journal)
+    candidate = _candidate(journal)
     what = f"{record.kind} of {record.version}, cut off"
-    if green is None:
+    if candidate is None:
         deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason="cut off before anything was made")
         deps.secrets.drop(record.id)
         return f"{what} before anything was made: nothing to undo"
     if record.kind == "recreate":
-        return settle_recreate(deps, record, green)
-    spec = spec_from_json(green.spec)
-    blue = deps.store.active(record.service)
-    container = find(deps.engine, deps.project, green.deploy)
+        return settle_recreate(deps, record, candidate)
+    spec = spec_from_json(candidate.spec)
+    active = deps.store.active(record.service)
+    container = of_deploy(deps, candidate)
     decision = recovery(
         journal,
-        blue_can_serve=_can_serve(deps, blue),
+        blue_can_serve=_can_serve(deps, active),
         green_runs=container is not None and container.running,
     )
     last = journal[-1].step
     if decision == "finish" and container is not None:
-        introduce(deps.engine, deps.project, container.id, spec)
+        introduce(deps, spec.name, container.id)
         let_restart(deps.engine, container.id)
         finish(
             deps,
             spec,
-            green,
-            blue,
+            candidate,
+            active,
             container=container.id,
-            timings={},
-            began=deps.clock.monotonic(),
-            note=lambda step, data: deps.store.note(record.id, step, data, deps.clock.now()),
+            journal=Journal(deps, record),
         )
-        return f"{what} at {last!r}: finished, {green.version} serves"
-    undo(deps, spec, green, blue, switched=any(entry.step in _SWITCHED for entry in journal))
+        return f"{what} at {last!r}: finished, {candidate.version} serves"
+    undo(deps, spec, candidate, active, switched=any(entry.step in _SWITCHED for entry in journal))
     deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason=f"cut off at {last!r}")
     deps.secrets.drop(record.id)
-    return f"{what} at {last!r}: undone, {blue.version if blue is not None else 'nothing'} serves"
+    return f"{what} at {last!r}: undone, {active.version if active is not None else 'nothing'} serves"
 
 
-def _can_serve(deps: DeployDeps, blue: Release | None) -> bool:
-    """Whether blue's container is there. Right after a reboot it may not run yet; undoing starts it."""
-    if blue is None or deps.store.flags(blue.service).stopped_by:
+def _can_serve(deps: DeployDeps, active: Release | None) -> bool:
+    """Whether the active release's container is there. Right after a reboot it may not run yet; undoing starts it."""
+    if active is None or deps.store.flags(active.service).stopped_by:
         return False
-    return deps.engine.inspect(blue.container) is not None
+    return deps.engine.inspect(active.container) is not None
 
 
-def _green(journal: list[JournalEntry]) -> Candidate | None:
+def _candidate(journal: list[JournalEntry]) -> Candidate | None:
     for entry in reversed(journal):
         if entry.step == "create":
             return Candidate.from_note(entry.data)

@@ -13,12 +13,16 @@ from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.bake import lost_container
 from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.names import container_name
 from monitor.domain.sealing import needed
 from monitor.errors import EngineError, UsageError
-from monitor.services.deploy.candidate import Candidate, answer_to_name, discard, find, introduce, let_restart, make
+from monitor.services.deploy.candidate import Candidate, answer_to_name, discard, let_restart, make
 from monitor.services.deploy.deps import DeployDeps
-from monitor.services.deploy.gate import log_tail
+from monitor.services.deploy.evidence import log_tail
 from monitor.services.deploy.images import fetch
+from monitor.services.deploy.networks import introduce
+from monitor.services.deploy.own import of_deploy
+from monitor.services.deploy.preflight import must_be_ours
 from monitor.services.deploy.traffic import TrafficControl
 
 
@@ -54,23 +58,27 @@ def recreate(deps: DeployDeps, service: str) -> Release:
         image_id=active.image_id,
         port=active.port,
         spec=active.spec,
+        recorded=True,
     )
     if deps.engine.image(active.digest) is None:  # pruned by hand; the old container stays until it is here again
         fetch(deps, service, active.digest, "auto")
-    old = deps.engine.inspect(active.container) or find(deps.engine, deps.project, active.deploy)
+    old = deps.engine.inspect(active.container) or of_deploy(deps, green)
+    holder = deps.engine.inspect(container_name(deps.project, service, active.color))
+    if holder is not None and holder.id != active.container:
+        must_be_ours(deps, service, holder)
     deps.store.begin(record)
     deps.store.note(record.id, "create", green.note(), started)
     if old is not None:
-        discard(deps.engine, old.id, stop=spec.deploy.stop)
+        discard(deps.engine, deps.own, old.id, stop=spec.deploy.stop)
     if green.port is not None and not deps.host.port_free(green.port):
         green = replace(green, port=TrafficControl(deps, spec).reserve(green.color, green.version))
         deps.store.note(record.id, "create", green.note(), deps.clock.now())
-    container = make(deps.engine, deps.project, green, spec, secrets)
+    container = make(deps, green, spec, secrets)
     state = deps.engine.inspect(container)
     if state is None or not state.running:
         reason = f"the new container {lost_container(state, 0).removeprefix('its container ')}"
-        tail = "\n".join(f"  | {line}" for line in log_tail(deps, container))
-        deps.engine.remove(container)
+        tail = "\n".join(f"  | {line}" for line in log_tail(deps.engine, container))
+        deps.own.remove(container)
         deps.store.finish(record.id, "failed", at=deps.clock.now(), reason=reason)
         raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
     settle_recreate(deps, record, green)
@@ -81,15 +89,15 @@ def settle_recreate(deps: DeployDeps, record: DeployRecord, green: Candidate) ->
     """Take the new container into service, or clear away what a cut-off attempt left."""
     what = f"recreation of {record.version}"
     active = deps.store.active(record.service)
-    container = find(deps.engine, deps.project, green.deploy)
+    container = of_deploy(deps, green)
     if active is None or container is None or not container.running:
         if container is not None:
-            deps.engine.remove(container.id)
+            deps.own.remove(container.id)
         deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason="cut off")
         return f"{what}, cut off: cleared away"
     spec = spec_from_json(active.spec)
     answer_to_name(deps.engine, container.id, spec)
-    introduce(deps.engine, deps.project, container.id, spec)
+    introduce(deps, spec.name, container.id)
     let_restart(deps.engine, container.id)
     traffic = TrafficControl(deps, spec)
     traffic.stage(green.color, green.port, green.version)

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitor.domain.containers import Container
-from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT
 from monitor.ports.deploys import DeployStore
 from monitor.ports.engine import Engine
+from monitor.ports.own import OwnContainers
+from monitor.services.deploy.own import look_around
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A container with our labels that belongs to no release."""
+    """A container that belongs to no release: of ours, or a lookalike that only carries our labels."""
 
     id: str
     name: str
@@ -37,32 +38,33 @@ class Orphan:
     state: str
 
 
-def rows(engine: Engine, store: DeployStore, project: str, configured: Iterable[str]) -> tuple[list[Row], list[Orphan]]:
-    """Every service that is configured or was deployed, and the orphans. Raises EngineUnreachable."""
-    containers = [
-        container
-        for container in engine.containers({LABEL_PROJECT: project})
-        if container.labels.get(LABEL_KIND) != KIND_ACCESS
-    ]
-    by_deploy = {container.deploy: container for container in containers}
-    names = sorted({*configured, *store.services()})
-    found = [_row(name, store, by_deploy) for name in names]
-    known = {release.deploy for name in names if (release := store.active(name)) is not None}
-    under_way = {record.id for record in store.unfinished()}
-    orphans = [
-        Orphan(container.id, container.name, container.service, container.version, container.state)
-        for container in containers
-        if container.deploy not in known | under_way
-    ]
-    return found, orphans
+@dataclass(frozen=True, slots=True)
+class Picture:
+    services: list[Row]
+    orphans: list[Orphan]
+    lookalikes: list[Orphan]
 
 
-def _row(name: str, store: DeployStore, by_deploy: dict[str, Container]) -> Row:
+def picture(engine: Engine, own: OwnContainers, store: DeployStore, project: str, configured: Iterable[str]) -> Picture:
+    """Every service that is configured or was deployed, and what belongs to none. Raises EngineUnreachable."""
+    around = look_around(engine, own, store, project)
+    return Picture(
+        [_row(name, store, around.by_id) for name in sorted({*configured, *store.services()})],
+        [_orphan(container) for container in around.orphans],
+        [_orphan(container) for container in around.lookalikes],
+    )
+
+
+def _orphan(container: Container) -> Orphan:
+    return Orphan(container.id, container.name, container.service, container.version, container.state)
+
+
+def _row(name: str, store: DeployStore, by_id: dict[str, Container]) -> Row:
     active = store.active(name)
     if active is None:
         under_way = bool(store.unfinished(name))
         return Row(name, None, None, None, None, "deploying" if under_way else "not deployed", None, None, 0)
-    container = by_deploy.get(active.deploy)
+    container = by_id.get(active.container)
     return Row(
         name=name,
         color=active.color,

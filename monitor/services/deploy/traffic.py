@@ -87,7 +87,7 @@ class TrafficControl:
         store.set_slots(self._service, _moved(store.slots(self._service), states, weights))
 
     def validate_config(self, color: Color) -> None:
-        """Have the configuration checked that `persist` will write once `color` has the traffic.
+        """Have the configuration checked that `save_config` will write once `color` has the traffic.
 
         Raises:
             ProxyError: the proxy would refuse it.
@@ -128,11 +128,11 @@ class TrafficControl:
             clock.sleep(_IDLE_LOOK)
 
 
-def board_of(deps: DeployDeps, spec: ServiceSpec, blue: Release | None) -> TrafficControl:
-    """Blue's traffic: as the new spec has it, but by blue's own where the service loses its port with this deploy."""
-    if blue is None or blue.port is None or spec.proxied:
+def traffic_of(deps: DeployDeps, spec: ServiceSpec, active: Release | None) -> TrafficControl:
+    """The active release's traffic: by the new spec, but by its own where the deploy takes the service's port away."""
+    if active is None or active.port is None or spec.proxied:
         return TrafficControl(deps, spec)
-    return TrafficControl(deps, spec_from_json(blue.spec))
+    return TrafficControl(deps, spec_from_json(active.spec))
 
 
 def _switched(to: Color) -> dict[Color, SlotState]:

@@ -32,7 +32,7 @@ def read_manifest(content: bytes | None) -> Manifest:
             _lists(document["tombstones"]),
             str(document.get("inputs", "")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise GenerateError(
             f"{FILE}: is damaged, or of another version of bgmon",
             hint="restore it from git, or move the folder away and generate anew",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from monitor.domain.logs.events import EventParser, EventRule
 from monitor.domain.logs.parse import LineParser, Reading
 from monitor.domain.logs.rules import LogRule
 
@@ -17,16 +18,25 @@ class Explained:
     counted: tuple[str, ...]
 
 
-def explain_line(rule: LogRule, line: str) -> Explained:
-    """Read one line by the rule of its service.
+def explain_line(rule: LogRule | None, line: bytes, events: EventRule | None = None) -> Explained:
+    """Read one line, which has no line end, by the rules of its service, as the daemon does.
 
-    >>> explain_line(LogRule("json", "status", "took", "ms", None), '{"status": 503, "took": 12}').counted
+    >>> explain_line(LogRule("json", "status", "took", "ms", None), b'{"status": 503, "took": 12}').counted
     ('a request with code 503', 'a duration of 0.012 s, in the bucket up to 0.025')
     """
+    told = Explained(Reading("other"), {}, ("nothing: requests of this service are not counted",))
+    if rule is not None:
+        told = _explain_request(rule, line)
+    names = EventParser(events).names(line) if events is not None else []
+    return replace(told, counted=(*told.counted, *(f"an event: {name}" for name in names)))
+
+
+def _explain_request(rule: LogRule, line: bytes) -> Explained:
     parser = LineParser(rule)
-    data = line.rstrip("\r\n").encode("utf-8", "surrogateescape")
-    reading = parser.read(data)
-    raw = {name: value for name, value in (parser.fields(data) or {}).items() if value is not None}
+    reading = parser.read(line)
+    raw = {name: value for name, value in (parser.fields(line) or {}).items() if value is not None}
+    if reading.kind == "other":
+        return Explained(reading, raw, (f"nothing: it is no request, {reading.note}",))
     if reading.kind == "unparsed":
         return Explained(reading, raw, (f"an unparsed line: {reading.note}",))
     if reading.kind == "health":

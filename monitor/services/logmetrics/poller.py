@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.events import EventRule
 from monitor.domain.logs.requests import RequestWindow
-from monitor.domain.logs.rules import LogRule
+from monitor.domain.logs.rules import LogRule, buckets_of
 from monitor.errors import SourceError, UnreachableError
 from monitor.ports.logs import Batch, LogSource, LogStore
 
@@ -29,7 +30,10 @@ class PollReport:
 
 @dataclass(slots=True)
 class SourceState:
-    """What metrics say of the source. Times are unix seconds, None before the first poll; `rules` are by service."""
+    """What metrics say of the source. Times are unix seconds, None before the first poll.
+
+    `rules`, and the names of `events`, are by service.
+    """
 
     source: str
     up: bool = False
@@ -38,15 +42,23 @@ class SourceState:
     warnings: int = 0
     totals: dict[str, Counts] = field(default_factory=dict)
     rules: Mapping[str, LogRule] = field(default_factory=dict)
+    events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class LogPoller:
     """Safe to call from several threads; one poll runs at a time. Fulfils ports.requests.RequestStats as well."""
 
-    def __init__(self, source: LogSource, store: LogStore, rules: Mapping[str, LogRule] | None = None) -> None:
+    def __init__(
+        self,
+        source: LogSource,
+        store: LogStore,
+        rules: Mapping[str, LogRule] | None = None,
+        events: Mapping[str, EventRule] | None = None,
+    ) -> None:
         self._source = source
         self._store = store
         self._rules = rules or {}
+        self._events = events or {}
         self._recent: deque[tuple[float, Mapping[str, Counts]]] = deque()
         self._lock = threading.Lock()
         self._up = False
@@ -78,12 +90,12 @@ class LogPoller:
 
     def window(self, services: Sequence[str], start: float, end: float) -> dict[str, RequestWindow]:
         """What was counted in (start, end] by this process: cheap, and as coarse as the polls are."""
-        found = {service: Counts() for service in services if service in self._rules}
+        found = {service: Counts() for service in services if service in self._rules or service in self._events}
         for until, counts in tuple(self._recent):
             if start < until <= end:
                 for service in found.keys() & counts.keys():
                     found[service].add(counts[service])
-        return {service: counts.window(self._rules[service].buckets) for service, counts in found.items()}
+        return {service: counts.window(buckets_of(self._rules, service)) for service, counts in found.items()}
 
     def _remember(self, batch: Batch) -> None:
         if batch.counts:
@@ -102,6 +114,7 @@ class LogPoller:
             progress.warnings,
             self._store.totals(),
             self._rules,
+            {service: rule.names for service, rule in self._events.items()},
         )
 
     def close(self) -> None:

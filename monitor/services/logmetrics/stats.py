@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from monitor.domain.logs.events import EventRule
 from monitor.domain.logs.requests import RequestWindow
-from monitor.domain.logs.rules import LogRule
+from monitor.domain.logs.rules import LogRule, buckets_of
 from monitor.ports.logs import LogSource
+
+Rules = tuple[Mapping[str, LogRule], Mapping[str, EventRule]]
+"""What is counted in each service's log: requests, and events."""
 
 
 class LogRequestStats:
-    """`source` is called when a window is first asked for: most deploys never ask."""
+    """Both are called when a window is asked for: most deploys never ask, and bgmon.yml may change meanwhile."""
 
-    def __init__(self, source: Callable[[], LogSource], rules: Mapping[str, LogRule]) -> None:
+    def __init__(self, source: Callable[[], LogSource], rules: Callable[[], Rules]) -> None:
         self._source = source
         self._rules = rules
 
     def window(self, services: Sequence[str], start: float, end: float) -> dict[str, RequestWindow]:
-        """A service without a rule is left out."""
-        wanted = [service for service in services if service in self._rules]
+        """A service of which nothing is counted is left out."""
+        rules, events = self._rules()
+        wanted = [service for service in services if service in rules or service in events]
         counts = self._source().window(wanted, start, end) if wanted else {}
-        return {service: counts[service].window(self._rules[service].buckets) for service in wanted}
+        return {service: counts[service].window(buckets_of(rules, service)) for service in wanted}

@@ -17,6 +17,7 @@ from typing import Final
 from monitor.domain.alerting.conditions import Condition, ConditionKind
 from monitor.domain.containers import EngineEvent
 from monitor.domain.health.facts import HealthVerdict
+from monitor.domain.health.watch import Watch
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND
 from monitor.errors import BgmonError
 from monitor.ports.watch import AsyncProber
@@ -37,6 +38,10 @@ _ALIVE_EVERY: Final = 5.0
 _STUCK_AFTER: Final = 60.0
 _ACTS_AT_ONCE: Final = 8
 _GRACE: Final = 15.0
+# Signals that end HAProxy. Its image stops it by SIGUSR1, and engines tell of the stop before or after the death.
+_ENDS_PROXY: Final = frozenset(
+    {"2", "9", "10", "15", "INT", "KILL", "USR1", "TERM", "SIGINT", "SIGKILL", "SIGUSR1", "SIGTERM"}
+)
 _EVENT_EVERY: Final = 2.0
 _PRUNE_EVERY: Final = 3600.0
 _FLUSH_EVERY: Final = 60.0
@@ -103,6 +108,19 @@ class Daemon:
         if not self.pump.alive and not self.stopping:
             found.append("the event stream is not read")
         return found
+
+    def watches(self) -> dict[str, Watch]:
+        """What is thought of each service now."""
+        return self.reconciler.watches
+
+    def last_probe(self, service: str) -> tuple[bool, float] | None:
+        """Whether the last answer was good, and the seconds it took; None before the first."""
+        last = self.probing.last.get(service) if self.probing is not None else None
+        return (last.ok, last.seconds) if last is not None else None
+
+    def up(self) -> tuple[bool, bool]:
+        """Whether the engine answers, and whether the proxy does."""
+        return self.reconciler.engine.lost_at is None, self.proxy is None or self.proxy.up
 
     # -- from start to end --
 
@@ -206,7 +224,7 @@ class Daemon:
             self.reconciler.look(service, self._now())
 
     def _event(self, event: EngineEvent) -> None:
-        if event.labels.get(LABEL_KIND) == KIND_ACCESS:
+        if event.labels.get(LABEL_KIND) == KIND_ACCESS and self._is_the_proxy(event.container_id):
             self._proxy_event(event)
         service = self.reconciler.event(event)
         if service is not None:
@@ -215,10 +233,19 @@ class Daemon:
             self._event_saved = time.monotonic()
             self.deps.watch.memory.set_last_event(event.at_ns)
 
+    def _is_the_proxy(self, container: str) -> bool:
+        """Neither a stranger's with its labels, nor the one before it, which is ended when it was replaced."""
+        try:
+            made = self.deps.watch.own.knows(container)
+        except BgmonError as error:
+            log.warning("whether %s is the proxy cannot be told: %s", container[:12], error)
+            return False
+        return made is not None and made.role == "proxy"
+
     def _proxy_event(self, event: EngineEvent) -> None:
         if event.action == "start":
             self._proxy_stopped = False
-        elif event.action == "stop" or (event.action == "kill" and event.signal in ("9", "15", "SIGKILL", "SIGTERM")):
+        elif event.action == "stop" or (event.action == "kill" and event.signal in _ENDS_PROXY):
             self._proxy_stopped = True
         elif event.action == "die" and self.proxy is not None:
             self._dispatch(self._check_proxy)

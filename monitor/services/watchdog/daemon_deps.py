@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from monitor.domain.alerting.conditions import Condition
+from monitor.domain.health.watch import Watch
 from monitor.ports.engine import Engine
 from monitor.ports.watch import AlertRunner, AsyncProber, Scheduler, ServiceManager
 from monitor.ports.web import WebServer
 from monitor.services.watchdog.deps import WatchDeps, WatchSettings
 from monitor.services.watchdog.proxywatch import ProxyWatch
 
-if TYPE_CHECKING:
-    from monitor.services.watchdog.daemon import Daemon
+
+class DaemonView(Protocol):
+    """What the daemon's pages show of it; safe from any thread."""
+
+    def problems(self) -> list[str]:
+        """Why it is not ready, a line each."""
+        ...
+
+    def watches(self) -> dict[str, Watch]:
+        """What it thinks of each service now."""
+        ...
+
+    def last_probe(self, service: str) -> tuple[bool, float] | None:
+        """Whether the last answer was good, and the seconds it took; None before the first."""
+        ...
+
+    def up(self) -> tuple[bool, bool]:
+        """Whether the engine answers, and whether the proxy does."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +54,7 @@ class DaemonDeps:
     reload: Callable[[], WatchSettings]
     stamp: Callable[[], object]
     make_proxy: Callable[[Callable[[], bool]], ProxyWatch] | None = None
-    make_server: Callable[[Daemon], WebServer | None] = lambda _: None
+    make_server: Callable[[DaemonView], WebServer | None] = lambda _: None
     extra: Sequence[tuple[str, float, Callable[[], None]]] = ()
     reconcile: float = 30.0
     retention: float = 30 * 86400.0

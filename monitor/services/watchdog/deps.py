@@ -11,6 +11,7 @@ from monitor.ports.clock import Clock
 from monitor.ports.deployer import Deployer
 from monitor.ports.deploys import DeployStore, Locks, Secrets
 from monitor.ports.engine import Engine
+from monitor.ports.own import OwnContainers
 from monitor.ports.totals import Totals
 from monitor.ports.watch import WatchStore
 
@@ -21,6 +22,7 @@ class WatchDeps:
 
     project: str
     engine: Engine
+    own: OwnContainers
     store: DeployStore
     memory: WatchStore
     locks: Locks

@@ -8,13 +8,14 @@ from typing import Final
 
 from monitor.domain.containers import EngineEvent
 from monitor.domain.health.facts import Death
-from monitor.domain.health.stop_detection import OwnAct, StopIntent, intent_of, merged
+from monitor.domain.health.oom import OOM_LATE
+from monitor.domain.health.stop_detection import OwnAct, StopIntent, covers, intent_of, is_harmless, merged
 from monitor.services.watchdog.observer import Seen
 
 _STREAM_PATIENCE: Final = 2.0
 _SPANS_KEPT: Final = 30.0
 _JUST_BEFORE: Final = 10.0
-_SAME_END: Final = 0.5  # that a process ended, and that memory was why, comes from the engine in either order
+_SAME_END: Final = OOM_LATE  # that a process ended, and that memory was why, comes from the engine in either order
 
 
 class EventMemory:
@@ -29,6 +30,8 @@ class EventMemory:
         self._ooms: dict[str, list[float]] = {}  # of the life that runs, by container
         self._last_events: dict[str, float] = {}
         self._unannounced: dict[str, float] = {}
+        self._signals: dict[str, float] = {}  # by container: when a harmless one was sent to it in this life
+        self._starts: dict[str, float] = {}
 
     def take(self, service: str, event: EngineEvent, *, nobodys_wish: bool) -> None:
         """Remember what the event tells. `nobodys_wish`: stops at this moment are the engine's own."""
@@ -36,10 +39,16 @@ class EventMemory:
         if event.action == "start":
             self.killed.pop(service, None)
             self._ooms.pop(event.container_id, None)
+            self._signals.pop(event.container_id, None)
+            self._starts[event.container_id] = event.at
+        elif event.action == "destroy":
+            self._forget(event.container_id)
         elif event.action == "oom":
             self._oom(service, event)
         elif event.action == "die":
             self._died(service, event)
+        elif is_harmless(event):
+            self._signals[event.container_id] = event.at
         elif not nobodys_wish:
             wish = intent_of(event, self._own())
             if wish is not None:
@@ -50,15 +59,22 @@ class EventMemory:
         ooms = self._ooms.pop(event.container_id, [])
         # A child may have been killed long before, and an orderly end is none for want of memory.
         oom = bool(ooms) and event.exit_code != 0 and event.at - ooms[-1] <= _JUST_BEFORE
-        ours = any(
-            span.container == event.container_id
-            and span.begin <= event.at
-            and (span.end is None or event.at <= span.end)
-            for span in self._own()
-        )
-        if not ours:
+        if not any(self._ours(span, event) for span in self._own()):
             code = -1 if event.exit_code is None else event.exit_code
             self._deaths.setdefault(service, []).append(Death(event.at, code, oom=oom))
+
+    def _ours(self, span: OwnAct, death: EngineEvent) -> bool:
+        """Whether our own stop caused it; that may be told after the call has returned, but not after a start."""
+        started = self._starts.get(death.container_id, 0.0)
+        return covers(span, death) and not span.begin <= started <= death.at
+
+    def _forget(self, container: str) -> None:
+        for known in (self._ooms, self._last_events, self._unannounced, self._signals, self._starts):
+            known.pop(container, None)
+
+    def signalled(self, container: str) -> float | None:
+        """When a signal that usually ends nothing was last sent to it, since its last start."""
+        return self._signals.get(container)
 
     def _oom(self, service: str, event: EngineEvent) -> None:
         deaths = self._deaths.get(service, [])

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from monitor import masking
 from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.domain.health.causes import span
 from monitor.errors import BgmonError
 from monitor.ports.deploys import DeployStore, Secrets
 from monitor.ports.engine import Engine
-
-MAX_LINE = 500
+from monitor.services.deploy import evidence
 
 
 def log_tail(engine: Engine, secrets: Secrets, release: Release, container: str, lines: int) -> str:
-    """The last log lines, secrets masked; empty when they cannot be had."""
+    """The last log lines of a release's container, secrets masked; empty when they cannot be had."""
     try:
-        raw = list(engine.logs(container, tail=lines))
         masking.learn(secrets.kept(release.deploy) or {})
     except BgmonError:
-        return ""  # evidence is welcome, and nothing waits for it
-    return _text(line.decode(errors="replace") for line in raw[-lines:])
+        return ""  # nothing is shown that could not be masked
+    return "\n".join(evidence.log_tail(engine, container, lines=lines))
 
 
 def processes(engine: Engine, container: str) -> str:
     """`docker top`, secrets masked; empty when it cannot be had."""
     try:
-        return _text(engine.top(container))
+        text = masking.clean("\n".join(engine.top(container)))
+        return "\n".join(line[: evidence.LONGEST_LINE] for line in text.split("\n"))
     except BgmonError:
         return ""
-
-
-def _text(lines: Iterable[str]) -> str:
-    """Masked as a whole, since a secret may take several lines; then each line cut."""
-    return "\n".join(line[:MAX_LINE] for line in masking.clean("\n".join(lines)).split("\n"))
 
 
 def origin(store: DeployStore, release: Release, now: float) -> str:

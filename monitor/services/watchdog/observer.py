@@ -12,7 +12,7 @@ from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
 from monitor.domain.health.deaths import life_of
 from monitor.domain.health.facts import Facts, HealthVerdict, Wanted
-from monitor.domain.health.probing import effective_policy
+from monitor.domain.health.probing import effective_policy, probe_url
 from monitor.domain.health.threshold import by_engine
 from monitor.errors import UsageError
 from monitor.services.deploy.rollback import choose
@@ -61,10 +61,19 @@ class Observer:
         self.targets = {name: target for name, target in self.targets.items() if name != service}
         self.seen = {name: seen for name, seen in self.seen.items() if name != service}
 
-    def see(self, service: str, now: float, *, oom_events: Callable[[str], int], **more: Any) -> Seen | None:
+    def see(
+        self,
+        service: str,
+        now: float,
+        *,
+        oom_events: Callable[[str], int],
+        signalled: Callable[[str], float | None],
+        **more: Any,
+    ) -> Seen | None:
         """None when the service is not deployed here. Raises EngineUnreachable.
 
         `oom_events` says how many the engine told of, by container: all that is known where the kernel is out of sight.
+        `signalled` is EventMemory's.
         """
         store = self._deps.store
         release = store.active(service)
@@ -87,6 +96,7 @@ class Observer:
             verdict=self._verdict(service, container, health, now),
             oom_kills=self._oom_kills(container, oom_events),
             memory=spec.limits.memory,
+            signalled=signalled(container.id) if container is not None else None,
             **more,
         )
         self._aim(release, container, health)
@@ -110,7 +120,10 @@ class Observer:
         container = self._deps.engine.inspect(release.container)
         if container is None:
             return None
-        self._ids[container.id] = release.service
+        if container.id not in self._ids:  # what ran before it, or was replaced by it, is not watched any more
+            self._ids = {ref: name for ref, name in self._ids.items() if name != release.service}
+            self._ids[container.id] = release.service
+            self._kernel_knows &= self._ids.keys()
         return container
 
     def _oom_kills(self, container: Container | None, told: Callable[[str], int]) -> int | None:
@@ -152,8 +165,7 @@ class Observer:
         """Point the probes at what runs now, or take them away."""
         target = None
         if container is not None and container.running and health.mode == "http" and release.port is not None:
-            url = f"{health.scheme}://127.0.0.1:{release.port}{health.path}"
-            target = Target(life_of(container), url, health)
+            target = Target(life_of(container), probe_url(health, release.port), health)
         if self.targets.get(release.service) != target:
             targets = {name: known for name, known in self.targets.items() if name != release.service}
             self.targets = targets if target is None else {**targets, release.service: target}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from monitor import masking
 from monitor.domain.health.facts import HealthVerdict
-from monitor.domain.health.probing import describe, shortfall
+from monitor.domain.health.probing import failing
 from monitor.domain.health.threshold import ProbeStreak, count
 from monitor.domain.health.watch import Watch
 from monitor.errors import EngineUnreachable
@@ -68,9 +68,7 @@ class OneShot:
         streak = ProbeStreak(life=target.life)
         while streak.verdict is None or (not streak.verdict.ok and clock.now() < started + policy.start):
             answer = await prober.probe(target.url, policy)
-            missing = shortfall(policy, answer, masking.clean)
-            detail = f"{missing} ({describe(answer, masking.clean)})" if missing and answer.status else missing
-            streak = count(streak, detail, policy, clock.now())
+            streak = count(streak, failing(policy, answer, masking.clean), policy, clock.now())
             if streak.verdict is None or not streak.verdict.ok:
                 await asyncio.sleep(policy.interval)
         self._verdicts[service] = (target.life, streak.verdict)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from monitor.domain.alerting.conditions import Condition
 from monitor.domain.containers import Container
-from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT
+from monitor.domain.names import LABEL_PROJECT
 from monitor.errors import BgmonError
 from monitor.services.watchdog.deps import WatchDeps
 
 log = logging.getLogger(__name__)
 
 
-def orphans(containers: Iterable[Container], known: Iterable[str], locked: Iterable[str]) -> dict[str, str]:
+def orphans(containers: Iterable[Container], known: Collection[str], locked: Iterable[str]) -> dict[str, str]:
     """A line about each, by id.
 
-    `known` are the ids or names of the recorded containers; what a service's holder of the lock is just making
-    is left out.
+    `known` are the ids of the recorded containers; what a service's holder of the lock is just making is left out.
     """
-    ours, busy = set(known), set(locked)
+    busy = set(locked)
     return {
         container.id: f"{container.name} ({container.image}, {container.state}) says it is {container.service or '?'}"
         for container in containers
-        if container.id not in ours
-        and container.name not in ours
-        and container.service not in busy
-        and container.labels.get(LABEL_KIND) != KIND_ACCESS
+        if container.id not in known and container.service not in busy
     }
 
 
@@ -46,9 +42,11 @@ class OrphanWatch:
         except BgmonError as error:
             log.info("containers could not be listed: %s", error)
             return
-        known = [release.container for name in deps.store.services() if (release := deps.store.active(name))]
+        active = [release.container for name in deps.store.services() if (release := deps.store.active(name))]
         named = {container.service for container in containers if container.service}
-        found = orphans(containers, known, [name for name in named if deps.locks.held(name)])
+        busy = [name for name in named if deps.locks.held(name)]
+        known = {*active, *(one.id for one in containers if self._of_the_proxy(one.id))}
+        found = orphans(containers, known, busy)
         again = found.keys() & self._seen
         for ref in again - self._told:
             log.warning("a container that no release knows is left alone: %s", found[ref])
@@ -56,3 +54,7 @@ class OrphanWatch:
             deps.alerts.tell(condition, deps.clock.now())
         self._told = (self._told & found.keys()) | again
         self._seen = set(found)
+
+    def _of_the_proxy(self, container: str) -> bool:
+        made = self._deps.own.knows(container)
+        return made is not None and made.role != "app"

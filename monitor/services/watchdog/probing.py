@@ -17,7 +17,7 @@ from typing import Final
 
 from monitor import masking
 from monitor.domain.health.facts import HealthVerdict
-from monitor.domain.health.probing import ProbeAnswer, describe, shortfall
+from monitor.domain.health.probing import ProbeAnswer, failing
 from monitor.domain.health.status import HealthBucket
 from monitor.domain.health.threshold import ProbeStreak, count, phase
 from monitor.ports.clock import Clock
@@ -165,7 +165,7 @@ class Probing:
         finally:
             self._flying[service] -= 1
         self.made += 1
-        missing = shortfall(target.policy, answer, masking.clean)
+        missing = failing(target.policy, answer, masking.clean)
         if missing and (ended - began > target.policy.timeout + _LATE or self._stalled >= began):
             return  # it is this process that was late
         await self._count(service, target, answer, missing)
@@ -180,8 +180,7 @@ class Probing:
         if self._offline and not missing:
             self._offline = ""
             self._on_offline("")
-        detail = f"{missing} ({describe(answer, masking.clean)})" if missing and answer.status else missing
-        after = count(streak, detail, target.policy, now)
+        after = count(streak, missing, target.policy, now)
         fell = after.verdict is not streak.verdict and after.verdict is not None and not after.verdict.ok
         if fell and await self._our_own_fault():
             after = ProbeStreak(life=target.life, good=False, length=0, verdict=streak.verdict)

@@ -18,6 +18,7 @@ from monitor.domain.health.act_outcome import act_done, act_failed, act_put_off
 from monitor.domain.health.deaths import A_PERSON
 from monitor.domain.health.decide import decide
 from monitor.domain.health.facts import Decision, Fire, Heal, HealthVerdict, NoteIncident, SetPolicy
+from monitor.domain.health.oom import unclear_until
 from monitor.domain.health.watch import DOWN, Watch, fresh
 from monitor.errors import BgmonError, EngineUnreachable, StateError
 from monitor.services.watchdog.decision_recorder import DecisionRecorder
@@ -121,6 +122,7 @@ class Reconciler:
                 service,
                 now,
                 oom_events=self.event_memory.oom_events,
+                signalled=self.event_memory.signalled,
                 deaths=self.event_memory.deaths(service),
                 intent=self.event_memory.wish(service),
                 strain=self.strains.get(service, ""),
@@ -140,6 +142,10 @@ class Reconciler:
             self._forget(service, now)
             return
         watch = self.watches.get(service) or fresh(service, seen.release.deploy, now)
+        unclear = unclear_until(seen.facts, now)
+        if unclear is not None:
+            self.watches[service] = replace(watch, wake=unclear)
+            return  # its deaths stay to be counted
         decision = decide(watch, seen.facts, now)
         self._carry_out(service, seen, decision, now)
         self.event_memory.counted(service)

@@ -151,6 +151,15 @@ func parse(text string) (q *query, err error) {
 	p.need("}")
 	for p.take("|") {
 		switch {
+		case p.take("="), p.take("~"):
+			p.at--
+			pattern := p.text[p.at] == '~'
+			p.at++
+			q.stages = append(q.stages, lineStage(p.str(), pattern))
+		case p.take("decolorize"):
+			q.stages = append(q.stages, decolorize)
+		case p.take("line_format"):
+			q.stages = append(q.stages, lineFormatStage(p.str()))
 		case p.take("regexp"):
 			q.stages = append(q.stages, regexpStage(p.str()))
 		case p.take("label_format"):
@@ -210,6 +219,35 @@ func regexpStage(pattern string) stage {
 	}
 }
 
+// lineStage keeps lines that hold a text or match a pattern.
+func lineStage(text string, pattern bool) stage {
+	if !pattern {
+		return func(s *state) (bool, error) { return strings.Contains(s.line, text), nil }
+	}
+	re := regexp.MustCompile(text)
+	return func(s *state) (bool, error) { return re.MatchString(s.line), nil }
+}
+
+// What Loki's decolorize takes out.
+var ansi = regexp.MustCompile("[\u001B\u009B][[\\]()#;?]*(?:(?:(?:[a-zA-Z\\d]*(?:;[a-zA-Z\\d]*)*)?\u0007)|(?:(?:\\d{1,4}(?:;\\d{0,4})*)?[\\dA-PRZcf-ntqry=><~]))")
+
+func decolorize(s *state) (bool, error) {
+	s.line = ansi.ReplaceAllString(s.line, "")
+	return true, nil
+}
+
+func lineFormatStage(text string) stage {
+	format := formatStage("", text)
+	return func(s *state) (bool, error) {
+		ok, err := format(s)
+		if made, found := s.labels[""]; found {
+			s.line = made
+			delete(s.labels, "")
+		}
+		return ok, err
+	}
+}
+
 func formatStage(name, text string) stage {
 	var line string
 	functions := template.FuncMap{
@@ -221,13 +259,22 @@ func formatStage(name, text string) stage {
 			}
 			return len(re.FindAllStringIndex(s, -1)), nil
 		},
+		"regexReplaceAll": func(pattern, s, replacement string) (string, error) {
+			re, err := regexp.Compile(pattern)
+			if err != nil {
+				return "", err
+			}
+			return re.ReplaceAllString(s, replacement), nil
+		},
 		"duration_seconds": func(s string) (float64, error) {
 			d, err := time.ParseDuration(s)
 			return d.Seconds(), err
 		},
 	}
 	generic := sprig.GenericFuncMap()
-	for _, known := range []string{"fromJson", "float64", "floor", "hasPrefix"} {
+	for _, known := range []string{
+		"fromJson", "float64", "floor", "hasPrefix", "contains", "lower", "replace", "trimAll", "trimPrefix", "trimSuffix", "addf", "mulf",
+	} {
 		functions[known] = generic[known]
 	}
 	compiled := template.Must(template.New("label").Option("missingkey=zero").Funcs(functions).Parse(text))

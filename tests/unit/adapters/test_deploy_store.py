@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,15 @@ RELEASE = Release("core-1", "core", "blue", "1", "core:1", "core@sha256:1", "sha
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SqliteDeployStore:
-    return SqliteDeployStore(Database(tmp_path / "state.db"))
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(tmp_path / "state.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(database: Database) -> SqliteDeployStore:
+    return SqliteDeployStore(database)
 
 
 def release(store: SqliteDeployStore, number: int, image: str = "") -> None:
@@ -83,13 +91,15 @@ def test_redeploys_of_one_image_do_not_push_out_what_a_rollback_goes_to(store: S
     assert {kept.image_id for kept in store.releases("core")} == {"sha256:1", "sha256:2"}
 
 
-def test_the_history_is_bounded_and_finished_journals_go(store: SqliteDeployStore) -> None:
-    for number in range(KEPT_DEPLOYS + 5):
+def test_the_history_is_bounded_and_finished_journals_go(database: Database) -> None:
+    store = SqliteDeployStore(database, kept=20)  # each commit waits for the disk
+    for number in range(25):
         store.begin(replace(RECORD, id=f"core-{number}", started_at=float(number)))
         store.note(f"core-{number}", "create", {}, 1.0)
         store.finish(f"core-{number}", "failed", at=2.0)
-    assert len(store.deploys("core", limit=10_000)) == KEPT_DEPLOYS
-    assert store.journal(f"core-{KEPT_DEPLOYS}") == []
+    assert len(store.deploys("core", limit=10_000)) == 20
+    assert store.journal("core-20") == []
+    assert KEPT_DEPLOYS == 500
 
 
 def test_forgetting_leaves_nothing(store: SqliteDeployStore) -> None:
@@ -107,6 +117,7 @@ def test_a_corrupt_file_is_set_aside_and_said(tmp_path: Path) -> None:
     assert database.set_aside is not None
     assert database.set_aside.exists()
     assert SqliteDeployStore(database).services() == []
+    database.close()
 
 
 def test_an_unusable_folder_is_a_state_error(tmp_path: Path) -> None:

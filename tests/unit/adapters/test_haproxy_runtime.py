@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from monitor.adapters.haproxy.driver import _counters, _state, _word
+from monitor.adapters.haproxy.driver import _counters, _state
 from monitor.adapters.haproxy.runner import words
 from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, failures, pairs, table, workers
 from monitor.errors import ProxyError, ProxyUnreachable
+from monitor.render.haproxytext import version_word
 
 _PROC = """#<PID>          <type>          <reloads>       <uptime>        <version>
 16904           master          1 [failed: 2]   0d00h00m01s     2.6.12-1
@@ -52,10 +53,10 @@ def test_failed_connections_are_requests_that_failed() -> None:
     assert (found.requests, found.errors, found.connect_errors) == (17, 9, 3)
 
 
-def test_a_version_is_one_word() -> None:
-    assert _word("v1.2-rc+b") == "v1.2-rc+b"
-    assert _word('a b;"c\n') == "a_b__c_"
-    assert _word("") == "-"
+def test_a_version_is_oneversion_word() -> None:
+    assert version_word("v1.2-rc+b") == "v1.2-rc+b"
+    assert version_word('a b;"c\n') == "a_b__c_"
+    assert version_word("") == "-"
 
 
 def test_complaints_are_what_matters() -> None:

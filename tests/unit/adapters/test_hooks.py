@@ -8,6 +8,7 @@ import pytest
 
 from monitor.adapters.host.hooks import HookFolder
 from monitor.errors import HookFailed
+from tests.support.wait import wait_until
 
 
 def hooks(folder: Path, script: str, mode: int = 0o755) -> HookFolder:
@@ -35,7 +36,15 @@ def test_a_hook_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
         hooks(tmp_path, f"sleep 600 & echo $! > {tmp_path}/child; wait").run("pre-switch", {}, timeout=0.2)
     child = (tmp_path / "child").read_text().strip()
     state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+    wait_until(lambda: _ended(state))
+    assert _ended(state)
+
+
+def _ended(stat: Path) -> bool:
+    try:
+        return stat.read_text().split()[2] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_hook_that_cannot_be_run_is_found_beforehand(tmp_path: Path) -> None:

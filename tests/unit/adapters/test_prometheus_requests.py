@@ -51,6 +51,15 @@ def test_a_service_without_requests_is_there_from_the_start() -> None:
     assert 'bgmon_log_lines_total{service="web"} 0.0' in rendered(STATE)
 
 
+def test_events_begin_at_0_and_belong_to_services_without_requests_too() -> None:
+    counts = Counts(events={"errors": 3, "gone": 1})
+    lines = rendered(SourceState("docker", totals={"jobs": counts}, events={"jobs": ("errors", "late")})).splitlines()
+    assert 'bgmon_log_events_total{event="errors",service="jobs"} 3.0' in lines
+    assert 'bgmon_log_events_total{event="late",service="jobs"} 0.0' in lines
+    assert not any("gone" in line for line in lines)
+    assert not any(line.startswith("bgmon_http_requests_total{") for line in lines)
+
+
 def test_a_service_that_left_the_configuration_is_no_longer_shown() -> None:
     assert "core" not in rendered(SourceState("docker", totals={"core": CORE}, rules={"web": RULES["web"]}))
 

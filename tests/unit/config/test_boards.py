@@ -90,7 +90,7 @@ def test_a_name_that_no_file_of_a_board_may_have(write: Write) -> None:
 
 
 def test_shipped_queries_use_only_metrics_that_the_daemon_has() -> None:
-    import re  # noqa: PLC0415
+    import re
 
     known = {value for name, value in vars(names).items() if name.startswith("METRIC_")}
     known |= {f"{names.METRIC_DURATION}_{part}" for part in ("bucket", "sum", "count")}

@@ -55,6 +55,10 @@ def test_a_green_that_does_well_stays() -> None:
             {"policy": replace(POLICY, max_error_rate=0.1), "window": RequestWindow({"200": 40, "503": 10})},
             "10 of 50 logged",
         ),
+        (
+            {"policy": replace(POLICY, max_events={"errors": 2}), "window": RequestWindow(events={"errors": 3})},
+            "3 lines of its log are errors, more than 2",
+        ),
     ],
 )
 def test_a_regression_is_named(changes: dict[str, object], why: str) -> None:
@@ -69,6 +73,10 @@ def test_a_regression_is_named(changes: dict[str, object], why: str) -> None:
         {"failed_probes": 2},
         {"container": replace(RUNNING, restarts=2), "restarts_before": 2},
         {"window": RequestWindow({"503": 5})},
+        {
+            "policy": replace(POLICY, max_events={"errors": 3}),
+            "window": RequestWindow(events={"errors": 3, "other": 9}),
+        },
     ],
 )
 def test_what_is_no_regression(changes: dict[str, object]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.domain.containers import Container
+from monitor.domain.containers import CheckResult, Container
 from monitor.domain.deploy.gate import CONFIRM, Gate, observe, pause
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import ProbeAnswer, effective_policy
@@ -64,6 +64,20 @@ def test_a_container_that_is_lost_fails_at_once(container: Container | None, rea
 def test_docker_mode_takes_dockers_word(health: str, verdict: str) -> None:
     seen = observe(gate(mode="docker"), replace(RUNNING, health=health), None, 100.1)  # type: ignore[arg-type]
     assert seen.verdict == verdict
+
+
+def test_docker_mode_shows_the_output_of_the_check_once_for_each_that_differs() -> None:
+    failing = replace(RUNNING, health="starting", check=CheckResult(1, "wget: error 503\nis the database up?\n"))
+    seen = observe(gate(mode="docker"), replace(RUNNING, health="starting"), None, 100.1)
+    for moment in (100.2, 100.3):
+        seen = observe(seen, failing, None, moment)
+    seen = observe(seen, replace(failing, health="unhealthy", check=CheckResult(-1, "")), None, 100.4)
+    assert seen.verdict == "fail"
+    assert seen.answers == (
+        "Docker's health check says starting",
+        "Docker's health check says starting (exit code 1: wget: error 503 / is the database up?)",
+        "Docker's health check says unhealthy (exit code -1, without output)",
+    )
 
 
 def test_docker_mode_without_a_healthcheck_fails_and_says_so() -> None:

@@ -10,7 +10,10 @@ import pytest
 MODULES = (
     "monitor.domain.logs.counts",
     "monitor.domain.logs.rules",
+    "monitor.domain.logs.lines",
     "monitor.domain.logs.logql",
+    "monitor.domain.logs.ownformat",
+    "monitor.config.logmatch",
     "monitor.services.logmetrics.explain",
     "monitor.adapters.docker.log_source.lines",
 )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain import mask
-from monitor.domain.containers import Container, EngineEvent
+from monitor.domain.containers import CheckResult, Container, EngineEvent
 from monitor.domain.deploy.spec import BakePolicy, DeployPolicy, HealthPolicy, ServiceSpec
 from monitor.domain.health import backoff, causes, threshold
 from monitor.domain.health.stop_detection import OwnAct, StopIntent, explains, intent_of, merged
@@ -206,6 +206,45 @@ def test_docker_s_own_health_check_is_a_verdict(health: str | None, verdict: boo
     assert (found.ok if found else None) is verdict
 
 
+@pytest.mark.parametrize(
+    ("health", "detail"),
+    [
+        ("starting", "Docker's health check says starting (exit code 1: no), 20 s (health.start) after its start"),
+        (None, "health.mode is docker, but the image has no HEALTHCHECK"),
+    ],
+)
+def test_health_start_bounds_docker_s_check_too(health: str | None, detail: str) -> None:
+    """Its own start period may be an hour, and a check that hangs says nothing at all."""
+    check = CheckResult(1, "no\n")
+    container = Container("c1", "n", "i", "i", {}, "running", health=health, started_at=5.0, check=check)  # type: ignore[arg-type]
+    policy = HealthPolicy(mode="docker", start=20.0)
+    assert threshold.by_engine(container, policy, 24.9) is None
+    late = threshold.by_engine(container, policy, 25.0)
+    assert late is not None
+    assert (late.ok, late.detail) == (False, detail)
+
+
+def test_health_start_bounds_answers_that_never_agree() -> None:
+    policy = HealthPolicy(successes=2, failures=2, start=10.0)
+    streak = threshold.ProbeStreak("life")
+    verdicts = []
+    for number in range(12):
+        streak = threshold.count(streak, "x" if number % 2 else "", policy, 100.0 + number)
+        verdicts.append(streak.verdict)
+    assert verdicts[:10] == [None] * 10
+    assert verdicts[10] is not None
+    assert not verdicts[10].ok
+    assert verdicts[10].detail == "no 2 good answers in a row within 10 s (health.start)"
+
+
+def test_too_few_answers_say_nothing_however_late_they_come() -> None:
+    """With an interval of a minute the first answers come after the start period."""
+    policy = HealthPolicy(successes=2, failures=3, start=10.0, interval=60.0)
+    streak = threshold.count(threshold.ProbeStreak("life"), "", policy, 100.0)
+    streak = threshold.count(streak, "x", policy, 160.0)
+    assert streak.verdict is None
+
+
 # -- degraded, and strangers --
 
 
@@ -236,6 +275,6 @@ def test_containers_that_no_release_knows() -> None:
         return Container(ref, f"name-{ref}", "image", "i", labels, "running")
 
     found = orphans(
-        [one("a", "core"), one("b", "core"), one("c", "busy"), one("d", "proxy", "access")], ["a"], ["busy"]
+        [one("a", "core"), one("b", "core"), one("c", "busy"), one("d", "proxy", "access")], ["a", "d"], ["busy"]
     )
     assert found == {"b": "name-b (image, running) says it is core"}

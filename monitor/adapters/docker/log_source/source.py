@@ -17,9 +17,11 @@ from monitor.adapters.docker.log_source.position import Position, advanced, dump
 from monitor.adapters.docker.log_source.tail import Births, Tail
 from monitor.adapters.docker.log_source.transport import EngineHttp
 from monitor.domain.logs.counts import Counts
+from monitor.domain.logs.events import EventParser, EventRule
 from monitor.domain.logs.parse import AccessParser, LineParser
 from monitor.domain.logs.rules import LogRule
 from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT, LABEL_SERVICE
+from monitor.domain.own import ACCESS_ROLES, Made
 from monitor.errors import NotFound, SourceError
 from monitor.ports.logs import Batch, Cursor
 
@@ -47,6 +49,7 @@ class DockerLogSource:
         engine: where the containers are.
         project: whose containers.
         rules: by service.
+        whose: what is on record of the container with this id; a container of nobody counts for nothing.
         follow: hold the last lines of removed containers; the daemon does, a command that counts once does not.
         access_file: the access log of a proxy that is no container.
     """
@@ -58,13 +61,17 @@ class DockerLogSource:
         engine: EngineHttp,
         project: str,
         rules: Mapping[str, LogRule],
+        whose: Callable[[str], Made | None],
         *,
         follow: bool = True,
         access_file: Path | None = None,
+        events: Mapping[str, EventRule] | None = None,
     ) -> None:
+        self._events = {name: EventParser(rule) for name, rule in (events or {}).items()}
         self._file = AccessFile(access_file) if access_file is not None else None
         self._engine = engine
         self._project = project
+        self._whose = whose
         self._rules = dict(rules)
         access = {name: rule for name, rule in rules.items() if rule.format == "access"}
         self._access = AccessParser(access) if access else None
@@ -169,7 +176,7 @@ class DockerLogSource:
 
     def explain(self, service: str) -> list[tuple[str, str]]:
         label = f"{LABEL_SERVICE}={service}"
-        if self._rules[service].format == "access":
+        if service in self._rules and self._rules[service].format == "access":
             label = f"{LABEL_KIND}={KIND_ACCESS}"
         return [("lines", f"docker logs $(docker ps -aq -f label={LABEL_PROJECT}={self._project} -f label={label})")]
 
@@ -233,19 +240,21 @@ class DockerLogSource:
     def _list(self) -> list[_Log]:
         filters = json.dumps({"label": [f"{LABEL_PROJECT}={self._project}"]})
         items: list[dict[str, Any]] = self._engine.get("/containers/json", {"all": "1", "filters": filters})
-        logs = (self._log(item["Id"], item.get("Labels") or {}) for item in items)
+        logs = (self._log(item["Id"]) for item in items)
         return [log for log in logs if log is not None]
 
-    def _log(self, id_: str, labels: Mapping[str, str]) -> _Log | None:
+    def _log(self, id_: str) -> _Log | None:
+        """None for a container whose lines do not count, such as one that only carries our labels."""
         known = self._logs.get(id_)
         if known is not None:
             return known
-        service: str | None = labels.get(LABEL_SERVICE, "")
-        if labels.get(LABEL_KIND) == KIND_ACCESS:
-            if self._access is None:
-                return None
-            service = None
-        elif service not in self._parsers:
+        made = self._whose(id_)
+        if made is None:
+            return None
+        service = None if made.role in ACCESS_ROLES else made.service
+        if service is None and self._access is None:
+            return None
+        if service is not None and service not in self._parsers and service not in self._events:
             return None
         try:
             details = self._engine.get(f"/containers/{id_}/json", {})
@@ -254,11 +263,7 @@ class DockerLogSource:
         return _Log(id_, service, bool(details["Config"].get("Tty")))
 
     def _born(self, id_: str) -> None:
-        try:
-            details = self._engine.get(f"/containers/{id_}/json", {})
-        except NotFound:
-            return
-        log = self._log(id_, details["Config"].get("Labels") or {})
+        log = self._log(id_)
         if log is not None:
             self._watch(log, "")
 
@@ -289,7 +294,10 @@ class DockerLogSource:
         for at in range(0, len(texts), _BLOCK):
             block = texts[at : at + _BLOCK]
             if log.service is not None:
-                self._parsers[log.service].count(block, counts.setdefault(log.service, Counts()))
+                own = counts.setdefault(log.service, Counts())
+                for parser in (self._parsers.get(log.service), self._events.get(log.service)):
+                    if parser is not None:
+                        parser.count(block, own)
             elif self._access is not None:
                 self._access.count(block, counts)
 

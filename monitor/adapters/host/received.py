@@ -1,0 +1,48 @@
+"""A project that another host sent: its bgmon.yml and hooks, kept where the daemon of this host finds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from monitor.domain.names import name_problem
+from monitor.errors import UsageError
+
+
+def adopt(root: Path, project: str, config: str, hooks: Mapping[str, bytes] | None) -> Path:
+    """Keep what another host sent; where bgmon.yml is now.
+
+    Args:
+        root: the state folder of all projects.
+        project: whose.
+        config: the text of bgmon.yml.
+        hooks: the hooks by name. None for a command that changes nothing here: then the file is for this command alone,
+            and to be removed by the caller.
+
+    Raises:
+        UsageError: a name is not one that bgmon could have sent.
+    """
+    if name_problem(project) or any("/" in name or name.startswith(".") for name in hooks or ()):
+        raise UsageError("this is no job of bgmon")
+    folder = root / "projects" / project
+    kept = folder / ".bgmon" / "hooks"
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if hooks is None:
+        own = folder / f"bgmon.{os.getpid()}.yml"
+        own.write_text(config, encoding="utf-8")
+        return own
+    for old in kept.iterdir():
+        if old.name not in hooks:
+            old.unlink()
+    for name, data in hooks.items():
+        _put(kept / name, data, mode=0o700)
+    return _put(folder / "bgmon.yml", config.encode(), mode=0o600)
+
+
+def _put(path: Path, data: bytes, *, mode: int) -> Path:
+    """Written beside and renamed: a hook that runs just now keeps the file it was started from."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(data)
+    fresh.chmod(mode)
+    return fresh.replace(path)
