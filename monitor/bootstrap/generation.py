@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from monitor.adapters.host.outfolder import DiskFolder
     from monitor.config.schema import Config
     from monitor.domain.boards.board import Catalogue as BoardCatalogue
+    from monitor.errors import Problem
     from monitor.ports.series import SeriesSource
     from monitor.render.render_all import GeneratedFiles, Sources
     from monitor.render.site import Site
@@ -47,9 +48,19 @@ class Generation:
 
     def sources(self) -> Sources:
         """The catalogues and templates that files are generated from. Raises ConfigError for a wrong one."""
+        from monitor.config.catalogue import raise_for
+        from monitor.config.findings import refused
         from monitor.config.sources import load_sources
 
-        return load_sources(self._config.generate, self._config_file.parent)
+        sources = load_sources(self._config.generate, self._config_file.parent)
+        raise_for(refused(self._config, sources.rules, self._config_file))
+        return sources
+
+    def notes(self) -> list[Problem]:
+        """What the generated files cannot do as bgmon.yml has it, such as a channel that others do not know."""
+        from monitor.config.findings import noted
+
+        return noted(self.site, self._config_file)
 
     def inputs(self, sources: Sources) -> str:
         """A hash of everything that generated files depend on, bgmon's own code included."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
-from monitor.cli.output import emit_json
+from monitor.cli.output import emit_json, noted_json, show_notes
 
 
 @click.command("check")
 @json_option
 @pass_settings
 def command(settings: Settings, as_json: bool) -> None:
-    """Check bgmon.yml: every key, type, value and reference.
+    """Check bgmon.yml: every key, type, value and reference, and own rules and boards with their queries.
+
+    What would be generated but cannot do all that it says is told as a note, with file and line.
 
     \b
     Examples:
@@ -20,7 +22,11 @@ def command(settings: Settings, as_json: bool) -> None:
       bgmon -c staging.yml check --json
     """
     app = settings.app()
+    app.generation.sources()
+    notes = app.generation.notes()
     if as_json:
-        emit_json({"file": str(app.config_file), "ok": True, "services": sorted(app.config.services)})
+        document = {"file": str(app.config_file), "ok": True, "services": sorted(app.config.services)}
+        emit_json({**document, "notes": noted_json(notes)})
     else:
+        show_notes(notes)
         click.echo(f"{app.config_file}: ok, {len(app.config.services)} service(s)")

@@ -9,6 +9,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import DurationType
+from monitor.cli.output import show_notes
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     def plan_now() -> Plan:
         return make_plan(lambda: app.generation.rendered(sources), folder, inputs=inputs, only=only, force=force)
 
+    show_notes(app.generation.notes())
     if check or diff or dry_run:
         plan = plan_now()
         _show(plan, root, as_json=as_json, diff=check or diff, quiet=False, written=False)

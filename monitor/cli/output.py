@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from monitor.errors import BgmonError, ConfigError
+from monitor.errors import BgmonError, ConfigError, Problem
 
 
 def emit_json(document: Any) -> None:
@@ -40,15 +40,27 @@ def report_error(error: BgmonError, *, as_json: bool) -> None:
     if as_json:
         document: dict[str, Any] = {"event": "failed", "error": str(error), "hint": error.hint, "exit": error.exit_code}
         if isinstance(error, ConfigError):
-            document["problems"] = [
-                {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message}
-                for problem in error.problems
-            ]
+            document["problems"] = noted_json(error.problems)
         emit_event(document)
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(str(error), err=True)
     if error.hint:
         click.echo(f"  -> {error.hint}", err=True)
+
+
+def noted_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    """Places in a file and what is said of them."""
+    return [
+        {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message}
+        for problem in problems
+    ]
+
+
+def show_notes(notes: Sequence[Problem]) -> None:
+    """On stderr: nothing failed, but somebody should know."""
+    for note in notes:
+        click.secho("note: ", fg="yellow", bold=True, nl=False, err=True)
+        click.echo(str(note), err=True)
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:

@@ -12,6 +12,7 @@ from pydantic import RootModel
 
 from monitor.assets import assets
 from monitor.config.catalogue import load_catalogue, raise_for
+from monitor.config.promql import problem_of_panel
 from monitor.config.yamlfile import Document, Path, dotted
 from monitor.domain.boards.board import COLUMNS, Board, Catalogue, Panel, Row
 from monitor.domain.names import name_problem
@@ -96,6 +97,9 @@ def _panel_problems(panel: Panel) -> Iterator[tuple[Path, str]]:
         for key, text in (("expr", query.expr), ("legend", query.legend)):
             for unknown in unknown_placeholders(text):
                 yield ("queries", place, key), f"%{{{unknown}}} is unknown; known: {', '.join(PLACEHOLDERS)}"
+        refused = problem_of_panel(query) if query.source == "prometheus" else ""
+        if refused and not unknown_placeholders(query.expr):
+            yield ("queries", place, "expr"), refused
     yield from _color_problems(panel)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 
@@ -60,6 +62,16 @@ class MuteSection(Model):
     """On which days; none means every day."""
     location: str = Field(default="UTC", pattern=r"^[A-Za-z0-9_+/-]+$")
     """Time zone, such as Europe/Berlin."""
+
+    @field_validator("location")
+    @classmethod
+    def _zone(cls, location: str) -> str:
+        known = available_timezones()
+        if location not in known | {"UTC", "Local"} and known:  # a machine may come without the list
+            close = difflib.get_close_matches(location, known, n=1)
+            more = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"{location!r} is no time zone, such as Europe/Berlin{more}")
+        return location
 
     @field_validator("times")
     @classmethod

@@ -55,7 +55,7 @@ class ServiceLogs(Model):
     methods: bool = False
     """Tell routes apart by a `method` label as well."""
     buckets: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Upper bounds of the histogram in seconds, rising; empty takes the default ones and the SLO's threshold."""
+    """Upper bounds of the histogram in seconds, rising; empty takes the default ones. An SLO's threshold is one."""
 
     @field_validator("format")
     @classmethod
@@ -123,7 +123,7 @@ class ServiceLogs(Model):
             duration = duration if duration in groups else None
             path = path if path in groups else None
         ignore = self.ignore if self.ignore is not None else (health_path,) if health_path else ()
-        buckets = self.buckets or with_threshold(LogRule().buckets, slo_threshold)
+        buckets = with_threshold(self.buckets or LogRule().buckets, slo_threshold)
         return LogRule(
             format=format_,
             status=self.status or status,

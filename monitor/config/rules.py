@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
 from monitor.config.catalogue import load_catalogue, raise_for
+from monitor.config.promql import problem_of_rule
 from monitor.config.yamlfile import Document, dotted
 from monitor.config.yamlfile import Path as KeyPath
 from monitor.domain.alerting.conditions import Severity
@@ -147,6 +148,9 @@ def load_rules(*folders: Path) -> Catalogue:
             if section.name in seen:
                 problems.append(_problem(document, (*path, "name"), f"{section.name} stands here a second time"))
             seen.add(section.name)
+            refused = problem_of_rule(section.promql) if kind == "rules" and section.promql else ""
+            if refused:
+                problems.append(_problem(document, (*path, "promql"), refused))
             _forget(section.name, rules, burns)
             if kind == "rules":
                 rules[section.name] = section.rule()

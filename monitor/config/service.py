@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from monitor.config.base import Duration, Model, Name, Share, Size
 from monitor.config.logs import ServiceLogs
@@ -184,15 +192,21 @@ class LogFilesSection(Model):
     """How many files are kept."""
 
 
+def _percent(value: float | None) -> float | None:
+    if value is not None and value < 1:
+        raise ValueError(f"is a percentage: for a share of {value:g} write {value * 100:g}")
+    return value
+
+
 class LatencyObjective(Model):
     threshold: Duration
     """A request this fast is a good one."""
-    target: float = Field(gt=0, lt=100)
+    target: Annotated[float, AfterValidator(_percent)] = Field(gt=0, lt=100)
     """Percent of requests that must be good."""
 
 
 class SloSection(Model):
-    availability: float | None = Field(default=None, gt=0, lt=100)
+    availability: Annotated[float | None, AfterValidator(_percent)] = Field(default=None, gt=0, lt=100)
     """Percent of requests without a 5xx."""
     latency: LatencyObjective | None = None
     """How many requests must be how fast."""

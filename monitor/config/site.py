@@ -11,7 +11,6 @@ from monitor.config.generate import MuteSection
 from monitor.config.logcompile import log_rule
 from monitor.config.schema import Config
 from monitor.config.service import ServiceSection
-from monitor.domain.logs.requests import DEFAULT_BUCKETS
 from monitor.render.site import MuteTiming, Objective, Site, SiteHost, SiteService
 
 THIS_MACHINE: Final = "localhost"
@@ -95,11 +94,8 @@ def _objectives(service: ServiceSection) -> tuple[Objective, ...]:
     slo = service.slo
     if slo.availability is not None:
         made.append(Objective("availability", round(slo.availability / _PERCENT, 9)))
-    if slo.latency is not None:
-        bounds = service.logs.buckets or (*DEFAULT_BUCKETS, slo.latency.threshold)
-        # Without a bucket at the threshold the next lower one judges: too strict rather than too kind.
-        fitting = [bound for bound in bounds if bound <= slo.latency.threshold]
-        made.append(Objective("latency", round(slo.latency.target / _PERCENT, 9), max(fitting, default=min(bounds))))
+    if slo.latency is not None:  # its threshold is a bucket: config.logs sees to it
+        made.append(Objective("latency", round(slo.latency.target / _PERCENT, 9), slo.latency.threshold))
     return tuple(made)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from monitor.domain.alerting.conditions import Severity
 from monitor.render.grafana_alerts import (
     SEVERITIES,
+    absent,
     message_template,
     mute_name,
     receiver_name,
@@ -23,6 +24,7 @@ from monitor.render.yamltext import HEAD, duration, yaml_text
 
 SECRETS: Final = "/run/secrets"
 NOBODY: Final = "nobody"
+_SLACK_API: Final = "https://slack.com/api/chat.postMessage"
 _LEAST: Final = 1.0  # seconds; Alertmanager takes no group_interval of 0
 _UPSTREAM: Final = "DaemonDown|EngineDown|ProxyDown"
 
@@ -33,7 +35,9 @@ def alertmanager_files(site: Site) -> dict[str, str]:
         for severity in SEVERITIES
     }
     routes = [
-        _route(site, severity, quiet[severity]) for severity in SEVERITIES if told(site, severity) or quiet[severity]
+        _route(site, severity, quiet[severity])
+        for severity in SEVERITIES
+        if told(site, severity, "alertmanager") or quiet[severity]
     ]
     document: dict[str, Any] = {
         "global": {"resolve_timeout": "5m"},
@@ -49,7 +53,7 @@ def alertmanager_files(site: Site) -> dict[str, str]:
         "inhibit_rules": _inhibitions(site),
         "receivers": [
             {"name": NOBODY},
-            *(_receiver(site, severity) for severity in SEVERITIES if told(site, severity)),
+            *(_receiver(site, severity) for severity in SEVERITIES if told(site, severity, "alertmanager")),
         ],
     }
     if site.mutes:
@@ -64,12 +68,14 @@ def alertmanager_files(site: Site) -> dict[str, str]:
 
 def secret_names(site: Site) -> list[str]:
     """The variables whose values Alertmanager reads from files."""
-    return sorted({name for contact in site.contacts for name in contact.variables})
+    spoken = [contact for contact in site.contacts if "alertmanager" not in contact.lacks]
+    passwords = {contact.mail.password for contact in spoken if contact.mail and contact.mail.password}
+    return sorted({name for contact in spoken for name in contact.variables} | passwords)
 
 
 def _route(site: Site, severity: Severity, quiet: list[str]) -> dict[str, Any]:
     route: dict[str, Any] = {
-        "receiver": receiver_name(site, severity) if told(site, severity) else NOBODY,
+        "receiver": receiver_name(site, severity) if told(site, severity, "alertmanager") else NOBODY,
         "matchers": [f'project="{site.project}"', f'severity="{severity}"'],
     }
     return {**route, "mute_time_intervals": quiet} if quiet else route
@@ -94,7 +100,7 @@ def _inhibitions(site: Site) -> list[dict[str, Any]]:
 
 def _receiver(site: Site, severity: Severity) -> dict[str, Any]:
     made: dict[str, Any] = {"name": receiver_name(site, severity)}
-    for contact in told(site, severity):
+    for contact in told(site, severity, "alertmanager"):
         key, config = _config(site, contact)
         made.setdefault(key, []).append(config)
     return made
@@ -102,37 +108,78 @@ def _receiver(site: Site, severity: Severity) -> dict[str, Any]:
 
 def _config(site: Site, contact: Contact) -> tuple[str, dict[str, Any]]:
     title, text = (f'{{{{ template "{template_name(site)}.{part}" . }}}}' for part in ("title", "text"))
-    common: dict[str, Any] = {"send_resolved": True}
-    if contact.kind == "slack":
-        return "slack_configs", {"api_url_file": _file(contact, "url"), **common, "title": title, "text": text}
-    if contact.kind == "discord":
-        return "discord_configs", {"webhook_url_file": _file(contact, "url"), **common, "title": title, "message": text}
-    if contact.kind == "teams":
-        return "msteamsv2_configs", {"webhook_url_file": _file(contact, "url"), **common, "title": title, "text": text}
-    if contact.kind == "telegram":
-        chat = contact.settings["chatid"]
-        return "telegram_configs", {
-            "bot_token_file": _file(contact, "bottoken"),
-            "chat_id": int(chat) if chat.lstrip("-").isdigit() else 0,
-            **common,
-            "message": text,
-            "parse_mode": "",
-        }
-    if contact.kind == "email":
-        return "email_configs", {
-            "to": contact.settings["addresses"].replace(";", ", "),
-            "from": "bgmon@localhost",
-            "smarthost": "127.0.0.1:25",
-            "require_tls": False,
-            **common,
-            "headers": {"Subject": title},
-            "text": text,
-        }
-    return "webhook_configs", {"url_file": _file(contact, "url"), **common}
+    settings, texts = contact.settings, {"send_resolved": True, "title": title, "text": text}
+    made: dict[str, Any]
+    match contact.kind:
+        case "slack":
+            key, made = "slack_configs", {**_slack(contact), **texts}
+        case "discord":
+            key, made = "discord_configs", {"webhook_url_file": _file(contact, "url"), **_renamed(texts)}
+        case "teams":
+            key, made = "msteamsv2_configs", {"webhook_url_file": _file(contact, "url"), **texts}
+        case "telegram":
+            key, made = "telegram_configs", {**_telegram(contact), **_renamed(texts, title=None), "parse_mode": ""}
+        case "email":
+            headers = {"headers": {"Subject": title}}
+            key, made = "email_configs", {**_email(contact), **_renamed(texts, title=None, text="text"), **headers}
+        case "pushover":
+            keys = {"token_file": _file(contact, "apiToken"), "user_key_file": _file(contact, "userKey")}
+            device = {"device": settings["device"]} if "device" in settings else {}
+            key, made = "pushover_configs", {**keys, **device, **_renamed(texts)}
+        case "pagerduty":
+            where = {"url": settings["url"]} if "url" in settings else {}
+            keys = {"routing_key_file": _file(contact, "integrationKey")}
+            key, made = "pagerduty_configs", {**keys, **where, **_renamed(texts, title="description", text=None)}
+        case "webhook":
+            key, made = "webhook_configs", {"url_file": _file(contact, "url"), "send_resolved": True}
+    return key, made
+
+
+def _renamed(texts: dict[str, Any], *, title: str | None = "title", text: str | None = "message") -> dict[str, Any]:
+    """The texts under the names that a receiver has for them; None where it has none."""
+    named = {"send_resolved": "send_resolved", "title": title, "text": text}
+    return {name: texts[key] for key, name in named.items() if name}
+
+
+def _telegram(contact: Contact) -> dict[str, Any]:
+    topic = contact.settings.get("message_thread_id")
+    chat = {"bot_token_file": _file(contact, "bottoken"), "chat_id": int(contact.settings["chatid"])}
+    return {**chat, "message_thread_id": int(topic)} if topic else chat
+
+
+def _slack(contact: Contact) -> dict[str, Any]:
+    settings = contact.settings
+    made: dict[str, Any]
+    if "token" in settings:
+        login = {"type": "Bearer", "credentials_file": _file(contact, "token")}
+        made = {"api_url": _SLACK_API, "http_config": {"authorization": login}}
+    else:
+        made = {"api_url_file": _file(contact, "url")}
+    named = {
+        key: settings[name] for key, name in (("channel", "recipient"), ("username", "username")) if name in settings
+    }
+    return {**made, **named}
+
+
+def _email(contact: Contact) -> dict[str, Any]:
+    mail = contact.mail
+    assert mail is not None
+    login = {"auth_username": mail.user, "auth_password_file": _secret(mail.password)} if mail.password else {}
+    return {
+        "to": contact.settings["addresses"].replace(";", ", "),
+        "from": mail.sender,
+        "smarthost": mail.smarthost,
+        **login,
+        "require_tls": mail.starttls,
+    }
 
 
 def _file(contact: Contact, key: str) -> str:
-    return f"{SECRETS}/{contact.settings[key][2:-1].lower()}"
+    return _secret(contact.settings[key][2:-1])
+
+
+def _secret(variable: str) -> str:
+    return f"{SECRETS}/{variable.lower()}"
 
 
 def _notes(site: Site) -> str:
@@ -141,8 +188,7 @@ def _notes(site: Site) -> str:
         lines.append(f"Nothing is sent here while generate.notify_by is {site.notify_by}.")
     if secret_names(site):
         lines.append(f"Secrets are files in {SECRETS}, which compose.yaml fills from the environment.")
-    if any(contact.kind == "email" for contact in site.contacts):
-        lines.append("Mail goes through the mail server of this machine.")
     if site.silent:
         lines += ["Channels that only bgmon's daemon can speak to:", *(f"  {channel}" for channel in site.silent)]
+    lines += absent(site, "alertmanager")
     return "\n".join(lines)

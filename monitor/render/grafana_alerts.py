@@ -16,7 +16,7 @@ from monitor.domain.alerting.conditions import Severity
 from monitor.render.links import Links
 from monitor.render.rulefiles import labels_of
 from monitor.render.rules import Rule, groups_of, uid
-from monitor.render.site import Contact, MuteTiming, Site
+from monitor.render.site import Contact, Engine, MuteTiming, Site
 from monitor.render.yamltext import duration, yaml_text
 
 FOLDER: Final = "grafana/provisioning/alerting"
@@ -198,9 +198,15 @@ def repeat(site: Site) -> str:
     return duration(site.repeat) if site.repeat else "365d"
 
 
-def told(site: Site, severity: Severity) -> list[Contact]:
-    """The channels that hear of alerts this grave."""
-    return [contact for contact in site.contacts if _GRAVITY[contact.min_severity] <= _GRAVITY[severity]]
+def told(site: Site, severity: Severity, by: Engine = "grafana") -> list[Contact]:
+    """The channels that this engine tells of alerts this grave."""
+    grave = [contact for contact in site.contacts if as_grave(severity, contact.min_severity)]
+    return [contact for contact in grave if by not in contact.lacks]
+
+
+def as_grave(severity: Severity, least: Severity) -> bool:
+    """Whether an alert is for a channel with this `min_severity`."""
+    return _GRAVITY[severity] >= _GRAVITY[least]
 
 
 def _contact_points(site: Site) -> list[dict[str, Any]]:
@@ -228,6 +234,10 @@ def _receiver(contact: Contact, severity: Severity, site: Site) -> dict[str, Any
         settings |= {"title": title, "message": text, "use_discord_username": True}
     elif contact.kind == "telegram":
         settings |= {"message": text}
+    elif contact.kind == "pushover":
+        settings |= {"title": title, "message": text}
+    elif contact.kind == "pagerduty":
+        settings |= {"summary": title}
     else:
         settings |= {"subject": title, "message": text, "singleEmail": True}
     return {
@@ -261,4 +271,11 @@ def _notes(site: Site) -> str:
     if site.silent:
         lines.append("Channels that only bgmon's daemon can speak to:")
         lines += [f"  {channel}" for channel in site.silent]
+    lines += absent(site, "grafana")
     return "\n".join(lines) if site.contacts or site.silent else ""
+
+
+def absent(site: Site, engine: Engine) -> list[str]:
+    """Lines of a comment about the channels that this engine cannot speak to, and why."""
+    lacking = [f"  {contact.label}: {contact.lacks[engine]}" for contact in site.contacts if engine in contact.lacks]
+    return ["Channels that are not told from here:", *lacking] if lacking else []

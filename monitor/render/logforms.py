@@ -15,7 +15,7 @@ from monitor.domain import names
 from monitor.domain.logs.gotemplate import quote
 from monitor.domain.logs.logql import Selector, coded, line_filters, re2_literal, timed
 from monitor.domain.logs.match import fields_of, like_pattern
-from monitor.domain.logs.rules import PER_SECOND, LogRule
+from monitor.domain.logs.rules import PER_SECOND, LogRule, json_path
 from monitor.render.site import Site
 
 # `requests` gives each line a `code`; `unparsed` keeps lines that are no request; `durations` unwraps; `per_second`
@@ -82,6 +82,11 @@ def _plain(rule: LogRule) -> tuple[str, str] | None:
     asked = fields_of(rule.only)
     fields |= {f"only{number}": part.field for number, part in enumerate(asked)}
     fields = {label: field for label, field in fields.items() if field}
+    if parser == "json":
+        paths = {label: _json_expression(field) for label, field in fields.items()}
+        if not all(paths.values()):
+            return None
+        fields = {label: path for label, path in paths.items() if path}
     if parser is None or (parser == "logfmt" and not all(_KEY.match(field) for field in fields.values())):
         return None
 
@@ -99,3 +104,20 @@ def _plain(rule: LogRule) -> tuple[str, str] | None:
     unwrap = "duration_seconds(took)" if rule.unit == "duration" else "took"
     code = f"{parsed('code', 'asked', *conditions)}{kept}{left}"
     return code, f'{parsed("took", "asked", *conditions)}{kept} | took!="" | unwrap {unwrap} | __error__=""'
+
+
+def _json_expression(field: str) -> str | None:
+    """A field as Loki's `json` takes it: names with other characters in brackets; None where even those do not help.
+
+    >>> _json_expression("response.status"), _json_expression("status-code"), _json_expression("http.@duration")
+    ('response.status', '["status-code"]', 'http["@duration"]')
+    """
+    text = ""
+    for name in json_path(field):
+        if _KEY.match(name):
+            text += f".{name}" if text else name
+        elif name.isprintable() and not {'"', "\\", "`"} & set(name):
+            text += f'["{name}"]'
+        else:
+            return None
+    return text

@@ -121,13 +121,18 @@ def _expanded(rule: Rule, site: Site, forms: Sequence[dict[str, str]]) -> Rule:
     return replace(rule, promql=promql, logql=logql, no_logql=why)
 
 
-def _filled(query: str, site: Site) -> str:
-    project = quoted(site.project)
-    selectors = {
-        "metrics": f'job="{names.SCRAPE_JOB}", project={project}',
-        "own": f'project={project}, service="{names.SERVICE_BGMON}"',
-        "project": f"project={project}",
+def matchers(project: str) -> dict[str, str]:
+    """What the placeholders stand for that every query may hold."""
+    named = quoted(project)
+    return {
+        "metrics": f'job="{names.SCRAPE_JOB}", project={named}',
+        "own": f'project={named}, service="{names.SERVICE_BGMON}"',
+        "project": f"project={named}",
     }
+
+
+def _filled(query: str, site: Site) -> str:
+    selectors = matchers(site.project)
     return _PLACEHOLDER.sub(lambda match: selectors.get(match[1], match[0]), query.strip())
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from monitor.domain.alerting.conditions import Severity
 from monitor.domain.logs.rules import LogRule
 
-Kind = Literal["slack", "discord", "teams", "telegram", "email", "webhook"]
+Kind = Literal["slack", "discord", "teams", "telegram", "email", "webhook", "pushover", "pagerduty"]
+Engine = Literal["grafana", "alertmanager"]
 _BY_PROXY: Final = LogRule()
 Notifier = Literal["grafana", "alertmanager", "none"]
 
@@ -47,10 +49,23 @@ class SiteHost:
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
-    """One channel of `notify.urls`, as far as other programs can speak to it.
+class Mail:
+    """A mail server, as Alertmanager wants it. `password` is the name of a variable; without one nobody logs in."""
 
-    `url` and `settings` hold references such as ${SLACK_URL}, never what they stand for.
+    smarthost: str
+    sender: str
+    user: str = ""
+    password: str = ""
+    starttls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One place that a channel of `notify.urls` tells, as far as other programs can speak to it.
+
+    `settings` has Grafana's names and holds references such as ${SLACK_URL}, never what they stand for; `variables`
+    are those references. `where` is the channel's key in bgmon.yml. `lacks` says why an engine cannot speak to it,
+    `loses` what of the channel's own settings only the daemon keeps.
     """
 
     kind: Kind
@@ -58,6 +73,23 @@ class Contact:
     min_severity: Severity
     settings: dict[str, str] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
+    where: str = ""
+    mail: Mail | None = None
+    lacks: Mapping[Engine, str] = field(default_factory=dict)
+    loses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SilentChannel:
+    """A channel of `notify.urls` that no generated file can name: its key in bgmon.yml, its label, and why."""
+
+    where: str
+    label: str
+    why: str
+    min_severity: Severity = "info"
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +122,7 @@ class Site:
     group: float = 10.0
     repeat: float = 14400.0
     contacts: tuple[Contact, ...] = ()
-    silent: tuple[str, ...] = ()  # channels of notify.urls that only the daemon can speak to
+    silent: tuple[SilentChannel, ...] = ()
     mutes: tuple[MuteTiming, ...] = ()
     scrape_scheme: Literal["http", "https"] = "http"
     scrape_token: bool = False

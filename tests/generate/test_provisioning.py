@@ -50,8 +50,9 @@ def test_the_variables_of_contact_points_are_those_of_bgmon_yml_and_env_prints_t
     texts = yaml.safe_load(FULL)["notify"]["urls"]
     config = load_text(FULL, "bgmon.yml", CHANNELS)
     values = environment(config.notify, [item["url"] if isinstance(item, dict) else item for item in texts])
-    assert set(values) == used
+    assert set(values) == used | {"MAIL_URL_PASSWORD"}  # Grafana's mail server is its own; Alertmanager needs it
     assert values == {
+        "MAIL_URL_PASSWORD": "s3cr3tmail",
         "SLACK_URL": "https://hooks.slack.com/services/T0AAA/B0BBB/s3cr3tslack",
         "DISCORD_URL_HTTPS": "https://discord.com/api/webhooks/4444/s3cr3tdiscord",
         "TEAMS_URL": "https://x.webhook.office.com/webhookb2/s3cr3tteams",
@@ -169,7 +170,17 @@ RECEIVER_KEYS = {
     "discord_configs": {"webhook_url_file", "send_resolved", "title", "message"},
     "msteamsv2_configs": {"webhook_url_file", "send_resolved", "title", "text"},
     "telegram_configs": {"bot_token_file", "chat_id", "send_resolved", "message", "parse_mode"},
-    "email_configs": {"to", "from", "smarthost", "require_tls", "send_resolved", "headers", "text"},
+    "email_configs": {
+        "auth_username",
+        "auth_password_file",
+        "to",
+        "from",
+        "smarthost",
+        "require_tls",
+        "send_resolved",
+        "headers",
+        "text",
+    },
     "webhook_configs": {"url_file", "send_resolved"},
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from monitor.domain.health.watch import STATES
+from monitor.domain.logs.counts import le_text
 from monitor.domain.names import METRIC_SERVICE_STATE
 from monitor.render.site import Objective
 
@@ -70,9 +71,11 @@ def number(value: float) -> str:
 
 
 def bound(seconds: float) -> str:
-    """The matcher for a bucket, however its bound was written: clients write 1.0, others 1."""
-    text = number(seconds)
-    return f'le="{text}"' if "." in text else f'le=~"{text}([.]0)?"'
+    """The matcher for a bucket, however its bound was written: clients write 1.0 and 5e-05, others 1 and 0.00005."""
+    text, plain = le_text(seconds), number(seconds)
+    if "." not in plain:
+        return f'le=~"{plain}([.]0)?"' if float(plain) == seconds else f'le="{text}"'
+    return f'le="{text}"' if text == plain else f'le=~"{_literal(text)}|{_literal(plain)}"'
 
 
 def _literal(name: str) -> str:
