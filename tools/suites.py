@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(os.environ.get("BGMON_SUITES") or ROOT / ".engine-suites")
 MIRROR = "http://deb.debian.org/debian"
 SUITES = ("trixie", "sid")
-PACKAGES = "docker.io,haproxy,iptables,iproute2,python3,python3-venv,ca-certificates"
+PACKAGES = "docker.io,haproxy,iptables,iproute2,procps,python3,python3-venv,ca-certificates"
 
 
 class SuiteError(Exception):

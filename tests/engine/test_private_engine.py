@@ -53,7 +53,8 @@ def test_the_last_user_ends_the_engine_and_leaves_no_device_mount_or_process(tmp
     before = _devices(tmp_path)
     script = tmp_path / "tools" / "engine.py"
     script.parent.mkdir()
-    script.write_bytes((ROOT / "tools" / "engine.py").read_bytes())
+    for name in ("engine.py", "suites.py"):
+        (script.parent / name).write_bytes((ROOT / "tools" / name).read_bytes())
     environ = {**os.environ, "BGMON_PRIVATE_ENGINE_ONLY": "1"}
     environ.pop("DOCKER_HOST", None)
     ask = (

@@ -32,6 +32,8 @@ _HINTS = (
     ("executable file not found", "the command does not exist in the image; check `command` and `docker.entrypoint`"),
     ("permission denied: unknown", "the command is not executable in the image"),
     ("no such file or directory: unknown", "the command, or its interpreter, does not exist in the image"),
+    # since runc 1.3, as in Docker 28
+    ("during container init: exec:", "the command, or its interpreter, does not exist in the image"),
     ("invalid mount config", "the host path under `volumes` does not exist on this host"),
     ("no space left on device", "free space where Docker keeps its data: bgmon prune, docker system prune"),
     ("no available ipv4 addresses", "the network is full: remove containers from it, or services from the project"),
