@@ -15,6 +15,7 @@ from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.prober import HttpProber
 from monitor.adapters.http.selfcheck import loopback
+from monitor.bootstrap.certificates import make_keeper
 from monitor.bootstrap.deploy import make_deps
 from monitor.bootstrap.logs import LogWatch
 from monitor.bootstrap.proxy import live_proxy
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 ENGINE_SECONDS: Final = 20.0
 
 STRAIN_EVERY: Final = 30.0
+
+CERTIFICATES_EVERY: Final = 15.0
 
 
 def _tell(event: DeployEvent) -> None:
@@ -170,6 +173,7 @@ def make_daemon(
             ),
             extra=[
                 *make_jobs(current().config, peers, problems),
+                ("certificates", CERTIFICATES_EVERY, make_keeper(resources, current, alerting.manager).round),
                 ("logs", logs.every, logs.poll),
                 ("memory", MEMORY_EVERY, Tidy()),
                 ("strains", STRAIN_EVERY, look_for_degradation),
