@@ -17,6 +17,7 @@ from monitor.errors import BgmonError
 
 # name -> (module under monitor.cli, one line of help). The command object in the module is called `command`.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "certs": ("certs", "Show certificates and when they end, or renew them."),
     "check": ("check", "Check bgmon.yml."),
     "completion": ("completion", "Print the shell's completion script."),
     "dashboard": ("dashboard", "Draw a service's board in the terminal, or preview boards as HTML."),

@@ -118,11 +118,7 @@ class CertificateKeeper:
     def renew(self, host: str) -> CertificateState:
         """Get a certificate now, whatever was tried before. Raises what `Authority.issue` does, and LockedError."""
         with self._deps.locks.acquire(_LOCK, wait=_LOCK_WAIT, purpose=f"renewing the certificate of {host}"):
-            wanted = self._deps.wanted()
-            if host not in wanted.automatic:
-                raise CertificateError(
-                    f"{host} gets no certificate by ACME", hint="`tls: auto` on its route in bgmon.yml does that"
-                )
+            wanted = self._wanted(host)
             try:
                 self._issue(host)
             except (CertificateError, AuthorityUnreachable) as error:
@@ -130,6 +126,12 @@ class CertificateKeeper:
                 raise
         self._show(wanted)
         return self._automatic(host, wanted.automatic[host])
+
+    def test(self, host: str) -> None:
+        """Go the whole way to a certificate and drop it. Raises as `renew`."""
+        with self._deps.locks.acquire(_LOCK, wait=_LOCK_WAIT, purpose=f"testing the certificate of {host}"):
+            self._wanted(host)
+            self._get(host)
 
     def states(self) -> list[CertificateState]:
         """Every certificate of bgmon.yml, in order of name."""
@@ -154,11 +156,22 @@ class CertificateKeeper:
             self._failed(host, error)
 
     def _issue(self, host: str) -> None:
-        prove = _DnsProof(self._deps.dns) if host.startswith("*.") else _HttpProof(self._deps, host)
-        pem = self._deps.authority().issue(host, prove=prove)
+        pem = self._get(host)
         self._deps.store.save(host, pem)
         self._deps.store.remember(host, Attempts(issued_at=self._deps.clock.now()))
         log.info("%s has a new certificate", host)
+
+    def _get(self, host: str) -> bytes:
+        prove = _DnsProof(self._deps.dns) if host.startswith("*.") else _HttpProof(self._deps, host)
+        return self._deps.authority().issue(host, prove=prove)
+
+    def _wanted(self, host: str) -> Wanted:
+        wanted = self._deps.wanted()
+        if host not in wanted.automatic:
+            raise CertificateError(
+                f"{host} gets no certificate by ACME", hint="`tls: auto` on its route in bgmon.yml does that"
+            )
+        return wanted
 
     def _failed(self, host: str, error: BgmonError) -> None:
         store, now = self._deps.store, self._deps.clock.now()

@@ -98,7 +98,9 @@ class Pebble:
         import ssl
 
         context = ssl.create_default_context(cafile=str(self.ca))
-        with urllib.request.urlopen(f"https://127.0.0.1:{self.management}/roots/0", timeout=10, context=context) as answer:
+        with urllib.request.urlopen(
+            f"https://127.0.0.1:{self.management}/roots/0", timeout=10, context=context
+        ) as answer:
             path = self.folder / "root.pem"
             path.write_bytes(answer.read())
         return path

@@ -74,14 +74,14 @@ def sync(admin: RuntimeSocket, name: str, text: str) -> None:
 
 def _commit(admin: RuntimeSocket, name: str, pem: str) -> None:
     said = admin.load(f"set ssl cert {name}", pem)
-    if "Transaction " not in said:
-        # Somebody was killed between the two commands.
+    if f"created for certificate {name}!" not in said:
+        # Somebody was killed between the two commands. HAProxy 2.6 takes our text into a transaction about another file.
         for line in admin.ask("show ssl cert").splitlines():
             if line.startswith("*"):
                 log.warning("a certificate that was staged and never committed is dropped: %s", line[1:])
                 admin.ask(f"abort ssl cert {line[1:]}")
         said = admin.load(f"set ssl cert {name}", pem)
-    if "Transaction " not in said:
+    if f"created for certificate {name}!" not in said:
         raise ProxyError(f"the proxy refused the certificate {name}: {' '.join(said.split())}")
     said = admin.ask(f"commit ssl cert {name}")
     if "Success" not in said:
