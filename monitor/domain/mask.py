@@ -17,8 +17,10 @@ _MEMORY: Final = 256 * 1024 * 1024  # a bound that is never reached, not what is
 # RE2 and no other engine: it takes time in proportion to the text, and others write the text. The first group of each
 # pattern is kept, and so is the second; what is between them is masked.
 _PATTERNS: Final = (
-    r"""((?i:password|passwd|pwd|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credential|auth)"""
-    r"""(?i:s)?["']?\s*[=:]\s*["']?)[^\s"',;&}]{3,}()""",
+    (
+        r"""((?i:password|passwd|pwd|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credential|auth)"""
+        r"""(?i:s)?["']?\s*[=:]\s*["']?)[^\s"',;&}]{3,}()"""
+    ),
     r"""((?i:authorization["']?\s*[:=]\s*["']?(?:basic|bearer|token|digest)\s+))[^\s"',;]+()""",
     r"((?i:\b(?:bearer|basic)\s+))[A-Za-z0-9._~+/-]{12,}=*()",
     r"([a-z0-9+.-]://[^\s/:@]*:)[^\s/@]+(@)",
