@@ -87,7 +87,7 @@ golden: ## Write the generated files that tests compare with anew
 
 .PHONY: lock
 lock: ## Pin the newest versions of all Python packages in requirements.lock
-	@$(PYTHON) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	@$(PYTHON) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
 
 .PHONY: clean

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monitor import masking
 from monitor.bootstrap.paths import state_root
 from monitor.bootstrap.resources import Resources
 from monitor.bootstrap.wiring import Wiring
 from monitor.config.loader import find_file, load_file
+from monitor.config.secrets import declared
+from monitor.errors import BgmonError
 
 if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from collections.abc import Callable
@@ -34,6 +38,8 @@ class App(Resources):
         super().__init__(config.project, config_file, state_root(config, config_file.parent) / config.project)
         self.verbose = verbose
         self.wiring = Wiring(config, self)
+        masking.learn(declared(config))
+        masking.watch(self._teach)
 
     def _current(self) -> Wiring:
         return self.wiring
@@ -109,12 +115,18 @@ class App(Resources):
         Raises UsageError when notify.templates is no folder; then the former configuration stays.
         """
         wiring = Wiring(config, self)
+        masking.learn(declared(config))
         if "alerting" in vars(self):
             from monitor.bootstrap.alerts import reconfigure
 
             reconfigure(self.alerting, wiring)
         self.wiring = wiring
         return wiring
+
+    def _teach(self) -> None:
+        """Before each text that is masked: it must not fail, and costs two looks at the disk when nothing is new."""
+        with contextlib.suppress(BgmonError):
+            self.secrets.teach(name for service in self.config.services.values() for name in service.secrets)
 
     def close(self) -> None:
         """Let go of the log source, the engine and the state file, where they were used."""

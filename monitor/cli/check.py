@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from monitor import masking
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json, noted_json, show_notes
+from monitor.domain.spellings import SHORTEST
 
 
 @click.command("check")
@@ -23,10 +25,12 @@ def command(settings: Settings, as_json: bool) -> None:
     """
     app = settings.app()
     app.generation.sources()
-    notes = app.generation.notes()
+    notes, short = app.generation.notes(), masking.short()
     if as_json:
         document = {"file": str(app.config_file), "ok": True, "services": sorted(app.config.services)}
-        emit_json({**document, "notes": noted_json(notes)})
+        emit_json({**document, "notes": noted_json(notes), "unmasked_secrets": short})
     else:
         show_notes(notes)
+        for name in short:
+            click.echo(f"note: the secret {name} has fewer than {SHORTEST} characters and is not masked in messages")
         click.echo(f"{app.config_file}: ok, {len(app.config.services)} service(s)")

@@ -10,6 +10,7 @@ import click
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import DurationType
 from monitor.cli.output import show_notes
+from monitor.cli.streams import write_unmasked
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     app = settings.app()
     if environment:
         for name, value in sorted(app.generation.environment().items()):
-            click.echo(f"{name}={_env_quoted(value)}")
+            write_unmasked(f"{name}={_env_quoted(value)}\n".encode())
         return 0
     root = Path(out) if out else app.folder / app.config.generate.out
     folder = app.generation.output_folder(root)

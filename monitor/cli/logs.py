@@ -11,6 +11,7 @@ from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import DurationType
 from monitor.cli.output import emit_event
 from monitor.cli.services import complete_service
+from monitor.cli.streams import write_unmasked
 
 
 @click.command("logs")
@@ -22,6 +23,7 @@ from monitor.cli.services import complete_service
 @click.option("--since", type=DurationType(), metavar="DURATION", help="Only what was written since then, e.g. 10m.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was written.")
 @click.option("--test", "line", metavar="LINE", help="Show how request metrics read this line; - takes standard input.")
+@click.option("--raw", is_flag=True, help="Lines as they were written: secrets are not masked.")
 @json_option
 @pass_settings
 def command(  # noqa: PLR0917 - click passes them by name
@@ -32,6 +34,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     since: float | None,
     timestamps: bool,
     line: str | None,
+    raw: bool,
     as_json: bool,
 ) -> None:
     """Show a service's log.
@@ -60,7 +63,9 @@ def command(  # noqa: PLR0917 - click passes them by name
         timestamps=timestamps,
     )
     for written in lines:
-        if as_json:
+        if raw and not as_json:
+            write_unmasked(written + b"\n")
+        elif as_json:
             emit_event({"service": service, "line": written.decode(errors="replace")})
         else:
             sys.stdout.buffer.write(written + b"\n")

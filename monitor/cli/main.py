@@ -143,6 +143,9 @@ def main(arguments: list[str] | None = None) -> Any:
 
 def run() -> NoReturn:
     """The program: as `main`, without taking the interpreter apart at its end, which takes as long as `--help`."""
+    from monitor.cli import streams
+
+    streams.install()
     code: int | str | None = 0
     try:
         main()

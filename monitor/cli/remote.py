@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from monitor.domain.sealing import needed
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def job(app: App, argv: list[str], host: str, services: Iterable[str]) -> dict[s
     if adopt or (argv[:1] == ["rollback"] and "--current-config" in argv):
         for service in services:
             if service in app.specs:
-                environ |= app.secrets.resolve(app.specs[service].secrets)
+                environ |= app.secrets.resolve(needed(app.specs[service]))
     files: dict[str, str] = {}
     if adopt:
         for path in (app.folder / ".bgmon" / "hooks").glob("[!.]*"):

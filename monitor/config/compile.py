@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import TypeAdapter
 
 from monitor.config.schema import Config
@@ -12,13 +14,18 @@ _SPEC = TypeAdapter(ServiceSpec)
 _NOT_IN_SPEC = {"logs", "slo"}
 
 
-def service_spec(name: str, section: ServiceSection) -> ServiceSpec:
-    """The plain policy of one service. Field names are the same on both sides; a test holds them to it."""
-    return _SPEC.validate_python({"name": name, **section.model_dump(exclude=_NOT_IN_SPEC)})
+def service_spec(name: str, section: ServiceSection, sealed: Mapping[str, str] | None = None) -> ServiceSpec:
+    """The plain policy of one service. Field names are the same on both sides; a test holds them to it.
+
+    `sealed` are the variables of `env` that hold secrets, as texts that name them.
+    """
+    given = section.model_dump(exclude=_NOT_IN_SPEC)
+    env = {key: value for key, value in section.env.items() if key not in (sealed or {})}
+    return _SPEC.validate_python({"name": name, **given, "env": env, "sealed": dict(sealed or {})})
 
 
 def service_specs(config: Config) -> dict[str, ServiceSpec]:
-    return {name: service_spec(name, section) for name, section in config.services.items()}
+    return {name: service_spec(name, section, config.sealed(name)) for name, section in config.services.items()}
 
 
 def spec_to_json(spec: ServiceSpec) -> str:

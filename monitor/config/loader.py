@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -12,13 +11,12 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from monitor.config.schema import Config
+from monitor.config.substitution import Substitution
 from monitor.config.yamlfile import Document, Path, dotted, parse, read_text
 from monitor.domain.printable import printable
 from monitor.errors import ConfigError, Problem, UsageError
 
 DEFAULT_FILE: Final = "bgmon.yml"
-_VARIABLE: Final = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SHORTEST_MASKED: Final = 4
 _MOST_PROBLEMS: Final = 100  # more help nobody, and finding the nearest key for each takes long
 _LONGEST_MESSAGE: Final = 1200
 
@@ -58,52 +56,17 @@ def load_text(text: str, file: str, environ: Mapping[str, str]) -> Config:
     if not isinstance(document.data, dict):
         hint = "write one with: bgmon init"
         raise ConfigError([Problem(file, 0, "", "holds no settings: `project` and `services` are needed")], hint=hint)
-    substitution = _Substitution(document, environ)
+    substitution = Substitution(document, environ)
     data = substitution.apply(document.data)
     if substitution.problems:
         raise ConfigError(substitution.problems, hint="set the variables, or write $${ for a literal ${")
     try:
-        return Config.model_validate(data)
+        config = Config.model_validate(data)
     except ValidationError as error:
-        problems = problems_of(document, error, Config)
-        raise ConfigError([substitution.mask(problem) for problem in problems]) from None
-
-
-class _Substitution:
-    """Puts variables in and remembers their values, so that no message ever shows one."""
-
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
-        self.problems: list[Problem] = []
-        self._document = document
-        self._environ = environ
-        self._used: dict[str, str] = {}
-
-    def apply(self, value: Any, path: Path = ()) -> Any:
-        if isinstance(value, dict):
-            return {key: self.apply(item, (*path, str(key))) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.apply(item, (*path, index)) for index, item in enumerate(value)]
-        return _VARIABLE.sub(lambda match: self._value(match, path), value) if isinstance(value, str) else value
-
-    def _value(self, match: re.Match[str], path: Path) -> str:
-        name = match[1]
-        if name is None:
-            return "${"
-        value = self._environ.get(name)
-        if value is None:
-            document = self._document
-            message = f"${{{name}}} is not set in the environment"
-            self.problems.append(Problem(document.file, document.line(path), dotted(path), message))
-            return ""
-        self._used[name] = value
-        return value
-
-    def mask(self, problem: Problem) -> Problem:
-        message = problem.message
-        for name, value in self._used.items():
-            if len(value) >= _SHORTEST_MASKED:
-                message = message.replace(value, f"${{{name}}}")
-        return Problem(problem.file, problem.line, problem.key, message)
+        places = [path_of(dict(item)) for item in error.errors(include_url=False, include_input=False)]
+        problems = zip(problems_of(document, error, Config), places, strict=False)
+        raise ConfigError([substitution.mask(problem, path) for problem, path in problems]) from None
+    return config.with_variables(substitution.secrets, substitution.sealed)
 
 
 def problems_of(document: Document, error: ValidationError, model: type[BaseModel]) -> list[Problem]:
@@ -114,7 +77,7 @@ def problems_of(document: Document, error: ValidationError, model: type[BaseMode
 
 def problem_of(document: Document, error: dict[str, Any], model: type[BaseModel]) -> Problem:
     """One of pydantic's findings about `document`, which should have been a `model`, as a message for people."""
-    path: Path = tuple(part for part in error["loc"] if part != "[key]")
+    path = path_of(error)
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
         message = "unknown key" + _nearest(str(path[-1]), known_keys(path[:-1], model))
@@ -123,6 +86,11 @@ def problem_of(document: Document, error: dict[str, Any], model: type[BaseModel]
     return Problem(
         document.file, document.line(path), dotted(path), printable(message[:1].lower() + message[1:], _LONGEST_MESSAGE)
     )
+
+
+def path_of(error: Mapping[str, Any]) -> Path:
+    """Where in the file one of pydantic's findings is."""
+    return tuple(part for part in error["loc"] if part != "[key]")
 
 
 def _nearest(key: str, known: list[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from collections.abc import Mapping
+
+from pydantic import Field, PrivateAttr, model_validator
 
 from monitor.config.base import Model, Name
 from monitor.config.generate import GenerateSection
@@ -47,6 +49,22 @@ class Config(Model):
     """The daemon."""
     generate: GenerateSection = GenerateSection()
     """What `bgmon generate` writes."""
+    _variables: dict[str, str] = PrivateAttr(default_factory=dict)
+    _sealed: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The values that `${VAR}` stood for and that count as secret, by variable."""
+        return self._variables
+
+    def sealed(self, service: str) -> Mapping[str, str]:
+        """Of a service's `env`, the texts that hold such a variable, as they stand in the file."""
+        return self._sealed.get(service, {})
+
+    def with_variables(self, secrets: dict[str, str], sealed: dict[str, dict[str, str]]) -> Config:
+        """For the loader, which alone knows them."""
+        self._variables, self._sealed = secrets, sealed
+        return self
 
     @model_validator(mode="after")
     def _references(self) -> Config:

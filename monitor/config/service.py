@@ -290,7 +290,7 @@ class ServiceSection(Model):
     def _variable_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             if not name.replace("_", "a").isalnum() or name[:1].isdigit():
-                raise ValueError(f"{name[:40]!r} is no variable name; write the name here, never the secret")
+                raise ValueError(f"{name!r} is no variable name; write the name here, never the secret")
         return names
 
     @model_validator(mode="after")

@@ -73,18 +73,19 @@ def scraped(
         rule for group in yaml.safe_load((folder / "rules/alerts.yml").read_text())["groups"] for rule in group["rules"]
     ]
     with contextlib.ExitStack() as stack:
-        for command in (
-            [BGMON, "watch"],
+        commands: tuple[list[str], ...] = (
+            [str(BGMON), "watch"],
             [
                 "prometheus",
                 f"--config.file={folder}/prometheus.yml",
                 f"--storage.tsdb.path={tmp_path}/data",
                 f"--web.listen-address=127.0.0.1:{port}",
             ],
-        ):
-            log = stack.enter_context((tmp_path / f"{Path(command[0]).name}.log").open("w"))
+        )
+        for started in commands:
+            log = stack.enter_context((tmp_path / f"{Path(started[0]).name}.log").open("w"))
             process = stack.enter_context(
-                subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env=os.environ)
+                subprocess.Popen(started, cwd=tmp_path, stdout=log, stderr=log, env=os.environ)
             )
             stack.callback(process.terminate)
         made = Scraped(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{watch}", rules)

@@ -12,9 +12,11 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from monitor import masking
 from monitor.adapters.docker.stream import Tap
 
 MAX_LINE = 1024 * 1024
+_MARGIN = 64 * 1024  # longer than any secret that the cut may fall into
 _HEADER = struct.Struct(">BxxxL")
 
 
@@ -40,10 +42,12 @@ class Lines:
             yield self._take()
 
     def _add(self, piece: bytes) -> None:
-        self._part += piece[: MAX_LINE - len(self._part)]
+        self._part += piece[: MAX_LINE + _MARGIN - len(self._part)]
 
     def _take(self) -> bytes:
         line = bytes(self._part).removesuffix(b"\r")
+        if len(line) > MAX_LINE:
+            line = masking.octets(line)[:MAX_LINE]  # what is cut in two is not recognised any more
         self._part.clear()
         self.open = False
         return line

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from monitor import masking
 from monitor.adapters.loki.client import LokiOptions, http_client
 from monitor.domain.deploy.line import annotation, deploy_streams
 from monitor.domain.deploy.records import DeployRecord
@@ -62,7 +63,7 @@ class HttpAnnotations:
     def _send(self, where: str, client: Callable[[], httpx.Client], path: str, body: Mapping[str, Any]) -> list[str]:
         try:
             with client() as http:
-                status = http.post(path, json=body).status_code
+                status = http.post(path, json=masking.document(body)).status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return [f"{where} was not told of the deploy: {type(error).__name__}"]
         except BgmonError as error:

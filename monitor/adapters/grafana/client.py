@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import httpx
 
+from monitor import masking
 from monitor.errors import BoardMoved, GrafanaError, GrafanaUnreachable
 from monitor.ports.grafana import StoredBoard
 
@@ -96,4 +97,4 @@ class GrafanaApi:
 def _text(answer: Any) -> str:
     """What it says in words, cut short."""
     message = answer.get("message") if isinstance(answer, dict) else None
-    return str(message or "no reason given")[:_SHOWN]
+    return masking.shown(str(message or "no reason given"), _SHOWN)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from monitor import masking
 from monitor.adapters.haproxy.runner import arguments, check_arguments, words
 from monitor.errors import ProxyError
 
@@ -68,8 +69,8 @@ class ProcessRunner:
 
     def complaints(self) -> str:
         with contextlib.suppress(OSError):
-            text = (self._folder / ERROR_LOG).read_bytes()[self._marked :][-_TAIL:]
-            return words(text.decode(errors="replace"))
+            text = (self._folder / ERROR_LOG).read_bytes()[self._marked :].decode(errors="replace")
+            return words(masking.clean(text)[-_TAIL:])
         return ""
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from monitor import masking
 from monitor.errors import HookFailed
 
 HOOKS: Final = ("pre-deploy", "pre-switch", "post-deploy", "on-failure")
@@ -52,7 +53,7 @@ class HookFolder:
         except BaseException:
             _kill(process)
             raise
-        text = output[-_MAX_OUTPUT:].decode(errors="replace")
+        text = masking.clean(output.decode(errors="replace"))[-_MAX_OUTPUT:]
         if process.returncode:
             shown = "\n".join(f"  | {line}" for line in text.splitlines()[-_SHOWN_LINES:])
             raise HookFailed(f"hook {name} ended with exit code {process.returncode}" + (f"\n{shown}" if shown else ""))

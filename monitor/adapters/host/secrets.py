@@ -6,10 +6,11 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from monitor import masking
 from monitor.errors import StateError, UsageError
 
 _DEPLOY_ID: Final = re.compile(r"^[A-Za-z0-9._-]+$")
@@ -29,6 +30,7 @@ class FileSecrets:
         self._source = source
         self._store = store
         self._environ = environ
+        self._seen: object = None
 
     def resolve(self, names: tuple[str, ...]) -> dict[str, str]:
         missing = [name for name in names if name not in self._environ]
@@ -40,7 +42,9 @@ class FileSecrets:
                 f"secret {', '.join(unset)}: neither in the environment nor in {self._source}",
                 hint=f"set it for this command, or add NAME=value to {self._source} (chmod 600)",
             )
-        return {name: value for name, value in values.items() if value is not None}
+        found = {name: value for name, value in values.items() if value is not None}
+        masking.learn(found)
+        return found
 
     def keep(self, deploy: str, values: Mapping[str, str]) -> None:
         if not values:
@@ -65,6 +69,7 @@ class FileSecrets:
             return None
         except OSError as error:
             raise StateError(f"{self._store}: {error.strerror}") from None
+        masking.learn(values)
         return values
 
     def drop(self, deploy: str) -> None:
@@ -72,9 +77,34 @@ class FileSecrets:
             with contextlib.suppress(OSError):  # what cannot be removed now is readable by its owner alone
                 path.unlink(missing_ok=True)
 
+    def teach(self, names: Iterable[str]) -> None:
+        """Have every value masked that can be found: of `names` in the environment, in the file, kept with a release.
+
+        Other processes deploy, too: the folder's and the file's times say when there is something new. What cannot be
+        read is left out: this is asked for each text that is to be masked, and must not fail.
+        """
+        given = {name: self._environ[name] for name in names if name in self._environ}
+        stamp = (_changed(self._source), _changed(self._store), given)
+        if stamp == self._seen:
+            return
+        self._seen = stamp
+        for path in sorted(self._store.glob("*.json")):
+            with contextlib.suppress(OSError, ValueError):
+                masking.learn(json.loads(path.read_text(encoding="utf-8")))
+        with contextlib.suppress(UsageError):
+            masking.learn(_read(self._source))
+        masking.learn(given)
+
     def _path(self, deploy: str) -> Path:
         assert _DEPLOY_ID.match(deploy), "deploy ids are made by bgmon"
         return self._store / f"{deploy}.json"
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read(path: Path) -> dict[str, str]:

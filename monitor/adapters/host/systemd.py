@@ -6,6 +6,8 @@ import os
 
 import sdnotify
 
+from monitor import masking
+
 
 class Systemd:
     """The ServiceManager port; without NOTIFY_SOCKET in the environment it does nothing."""
@@ -18,7 +20,7 @@ class Systemd:
         self._tell("READY=1")
 
     def alive(self, status: str) -> None:
-        self._tell(f"WATCHDOG=1\nSTATUS={status}")
+        self._tell(f"WATCHDOG=1\nSTATUS={masking.known(status)}")
 
     def reloading(self) -> None:
         self._tell("STATUS=reading bgmon.yml again")

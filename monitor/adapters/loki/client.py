@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from monitor import masking
 from monitor.errors import SourceError, SourceUnreachable, UsageError
 from monitor.ports.clock import Clock
 
@@ -173,7 +174,7 @@ class LokiClient:
         text = response.text.strip()
         if "html" in response.headers.get("content-type", "") or text[:1] == "<":
             text = "a web page instead of Loki's answer"
-        message = f"{self._where}: {code}: {text[:_SHOWN] or response.reason_phrase}"
+        message = f"{self._where}: {code}: {masking.shown(text, _SHOWN) or response.reason_phrase}"
         if "maximum" in text and "series" in text and "reached" in text:
             return TooManySeries(message, hint="set logs.limits.series to Loki's max_query_series")
         if code in {401, 403}:

@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 
+from monitor import masking
 from monitor.adapters.http.outgoing import headers, tls
 from monitor.domain.alerting.open_alerts import Alert
 from monitor.errors import NotifyError
@@ -35,6 +36,7 @@ class Alertmanager:
 
         documents = [self._document(alert, now + LASTS) for alert in alerts]
         documents += [self._document(alert, end) for alert, end in ended]
+        documents = masking.document(documents)
         if not documents:
             return
         try:
@@ -42,7 +44,7 @@ class Alertmanager:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotifyError(f"Alertmanager: {str(error) or type(error).__name__}") from None
         if answer.status_code != _OK:
-            raise NotifyError(f"Alertmanager answered {answer.status_code}: {answer.text[:200]}")
+            raise NotifyError(f"Alertmanager answered {answer.status_code}: {masking.shown(answer.text, 200)}")
 
     def _document(self, alert: Alert, end: float) -> dict[str, Any]:
         condition = alert.condition

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
+from monitor import masking
 from monitor.adapters.http.outgoing import headers, tls
 from monitor.adapters.notify.mask import channel_id, masked, scheme_of
 from monitor.adapters.notify.messages import Messages
@@ -97,7 +98,7 @@ class WebhookChannel:
 
     def send(self, outgoing: Outgoing, *, deadline: float) -> None:
         """One POST, redirects not followed; `deadline` bounds it all, a trickled answer included."""
-        asyncio.run(self._send(self._payload(outgoing), outgoing.key, deadline))
+        asyncio.run(self._send(masking.document(self._payload(outgoing)), outgoing.key, deadline))
 
     async def _send(self, payload: dict[str, Any], key: str, deadline: float) -> None:
         import httpx

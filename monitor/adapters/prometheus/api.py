@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import httpx
 
+from monitor import masking
 from monitor.domain.boards.board import Panel, Query
 from monitor.domain.boards.series import Series, legend
 from monitor.errors import SourceError, SourceUnreachable
@@ -53,7 +54,7 @@ class PrometheusApi:
         try:
             body = response.json()
             if body["status"] != "success":
-                raise SourceError(f"Prometheus refused a query: {str(body.get('error'))[:300]}")
+                raise SourceError(f"Prometheus refused a query: {masking.shown(str(body.get('error')), 300)}")
             result = body["data"]["result"]
             if body["data"]["resultType"] == "scalar":
                 return [{"metric": {}, "value": result}]

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from monitor import masking
 from monitor.adapters.state.db import Database
 from monitor.domain.alerting.conditions import Condition
 from monitor.domain.alerting.open_alerts import Alert, Key, Message, Notice, OpenAlerts, Silence
@@ -86,7 +87,7 @@ class SqliteAlertStore:
         with self._db.transaction() as db:
             cursor = db.execute(
                 "INSERT INTO silences (pattern, until, reason, by, created_at) VALUES (?, ?, ?, ?, ?)",
-                (pattern, until, reason, by, now),
+                (pattern, until, masking.known(reason), by, now),
             )
             assert cursor.lastrowid is not None
             return Silence(cursor.lastrowid, pattern, until, reason, by, now)
@@ -135,7 +136,7 @@ class SqliteAlertStore:
         with self._db.transaction() as db:
             db.execute(
                 "UPDATE outbox SET next_at = ?, error = ?, under_way = 0, unsure = unsure | ? WHERE id = ?",
-                (until, error, unsure, entry.id),
+                (until, masking.known(error), unsure, entry.id),
             )
             _count(db, "failed")
 
@@ -146,7 +147,7 @@ class SqliteAlertStore:
         with self._db.transaction() as db:
             db.execute(
                 "UPDATE outbox SET done_at = ?, result = ?, error = ?, under_way = 0 WHERE id = ?",
-                (now, result, error, entry),
+                (now, result, masking.known(error), entry),
             )
             _count(db, result)
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from monitor import masking
 from monitor.adapters.state.db import Database
 from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release, Result, ServiceFlags, past
 from monitor.domain.names import Color
@@ -58,7 +59,7 @@ class SqliteDeployStore:
         with self._db.transaction() as db:
             db.execute(
                 "UPDATE deploys SET finished_at = ?, result = ?, reason = ?, timings = ? WHERE id = ?",
-                (at, result, reason, json.dumps(dict(timings or {})), deploy),
+                (at, result, masking.known(reason), json.dumps(dict(timings or {})), deploy),
             )
             if release is not None:
                 _activate(db, release)

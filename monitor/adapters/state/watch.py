@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
+from monitor import masking
 from monitor.adapters.state.db import Database
 from monitor.domain.alerting.conditions import ConditionKind
 from monitor.domain.health.status import HealthBucket, IncidentView
@@ -37,6 +39,8 @@ class SqliteWatchStore:
         return found
 
     def save(self, watch: Watch) -> None:
+        known = masking.known
+        watch = replace(watch, reason=known(watch.reason), error=known(watch.error), cause=known(watch.cause))
         with self._db.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO watches (service, data) VALUES (?, ?)",
@@ -57,7 +61,7 @@ class SqliteWatchStore:
                 return int(row["id"])
             cursor = db.execute(
                 "INSERT INTO incidents (service, kind, cause, detail, started_at) VALUES (?, ?, ?, ?, ?)",
-                (service, kind, cause, detail[-MAX_DETAIL:], at),
+                (service, kind, masking.known(cause), masking.known(detail)[-MAX_DETAIL:], at),
             )
             assert cursor.lastrowid is not None
             return cursor.lastrowid
@@ -67,13 +71,13 @@ class SqliteWatchStore:
             db.execute(
                 "INSERT INTO incident_acts (incident, seq, at, text)"
                 " SELECT ?, count(*), ?, ? FROM incident_acts WHERE incident = ? HAVING count(*) < ?",
-                (incident, at, text, incident, MAX_ACTS),
+                (incident, at, masking.known(text), incident, MAX_ACTS),
             )
             if detail:
                 db.execute(
                     "UPDATE incidents SET detail = substr(detail || CASE detail WHEN '' THEN '' ELSE char(10) END || ?,"
                     " -?) WHERE id = ?",
-                    (detail, MAX_DETAIL, incident),
+                    (masking.known(detail), MAX_DETAIL, incident),
                 )
 
     def close_incident(self, service: str, at: float, note: str) -> None:
@@ -85,7 +89,7 @@ class SqliteWatchStore:
             db.execute(
                 "INSERT INTO incident_acts (incident, seq, at, text)"
                 " SELECT ?, count(*), ?, ? FROM incident_acts WHERE incident = ?",
-                (row["id"], at, note, row["id"]),
+                (row["id"], at, masking.known(note), row["id"]),
             )
 
     def current_incident(self, service: str) -> int | None:

@@ -11,6 +11,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from monitor import masking
+
 OPEN: Final = "/healthz"  # says nothing but that the daemon lives; peers and load balancers ask it
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 HEADERS: Final = {
@@ -44,7 +46,10 @@ def guard(token: str | None) -> Middleware:
                 text="a token is needed: watch.token, as a Bearer token or as the password of any user\n",
                 headers={"WWW-Authenticate": 'Basic realm="bgmon", charset="UTF-8"'},
             )
-        return await handler(request)
+        response = await handler(request)
+        if isinstance(response, web.Response) and isinstance(response.body, bytes):
+            response.body = masking.octets(response.body)
+        return response
 
     return middleware
 

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from monitor import masking
 from monitor.adapters.prometheus.exposition import CONTENT_TYPE, Exposition
 from monitor.adapters.web import page, query
 from monitor.adapters.web.door import Door
@@ -185,7 +186,7 @@ class AiohttpServer:
             snapshot = await self._look()
         except BgmonError as error:
             snapshot = replace(_NOTHING, at=self._now(), project=str(error))
-        html = await asyncio.to_thread(page.render_status, snapshot, self._views())
+        html = masking.known(await asyncio.to_thread(page.render_status, snapshot, self._views()))
         # Times count on in the browser: they alone are no change.
         html = _SPAN.sub(r"\1\2", html)
         stamp = page.iso(snapshot.at)

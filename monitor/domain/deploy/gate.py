@@ -12,7 +12,7 @@ from typing import Final, Literal
 from monitor.domain.containers import Container
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.causes import check_words
-from monitor.domain.health.probing import ProbeAnswer, describe, shortfall
+from monitor.domain.health.probing import Clean, ProbeAnswer, as_it_is, describe, shortfall
 
 # How often it is asked: many services are up in a moment, most within seconds, and nobody wants a log full of probes.
 PACES: Final = ((1.0, 0.02), (10.0, 0.1))  # until so many seconds have passed: seconds between two looks
@@ -35,15 +35,20 @@ class Gate:
     reason: str = ""
 
 
-def observe(gate: Gate, container: Container | None, answer: ProbeAnswer | None, now: float) -> Gate:
-    """The gate after one look at the container and, with a policy by HTTP, one answer of its endpoint."""
+def observe(
+    gate: Gate, container: Container | None, answer: ProbeAnswer | None, now: float, clean: Clean = as_it_is
+) -> Gate:
+    """The gate after one look at the container and, with a policy by HTTP, one answer of its endpoint.
+
+    `clean` takes secrets out of what is kept of the answer.
+    """
     if gate.verdict != "wait":
         raise ValueError(f"the gate has decided already: {gate.verdict}")
     died = _death(container)
     if died:
         return replace(gate, verdict="fail", reason=died)
     assert container is not None
-    gate = _streak(gate, container, answer, now)
+    gate = _streak(gate, container, answer, now, clean)
     if gate.verdict == "wait" and now - gate.began >= gate.policy.start:
         return replace(gate, verdict="fail", reason=_too_late(gate))
     return gate
@@ -70,23 +75,23 @@ def _death(container: Container | None) -> str:
     return ""
 
 
-def _streak(gate: Gate, container: Container, answer: ProbeAnswer | None, now: float) -> Gate:
+def _streak(gate: Gate, container: Container, answer: ProbeAnswer | None, now: float, clean: Clean) -> Gate:
     policy = gate.policy
     if policy.mode == "docker":
         if container.health is None:
             return replace(gate, verdict="fail", reason="health.mode is docker, but the image has no HEALTHCHECK")
         verdicts: dict[str, GateResult] = {"healthy": "pass", "unhealthy": "fail", "starting": "wait"}
         verdict = verdicts[container.health]
-        said = check_words(container.health, container.check)
+        said = clean(check_words(container.health, container.check))
         answers = gate.answers if said == gate.last else (*gate.answers, said)[-_KEPT_ANSWERS:]
         reason = "Docker's health check says unhealthy" if verdict == "fail" else ""
         return replace(gate, verdict=verdict, reason=reason, answers=answers, last=said)
     if policy.mode == "running":
         return replace(gate, verdict="pass") if now - gate.began >= policy.settle else gate
     assert answer is not None
-    missing = shortfall(policy, answer)
-    line = describe(answer) + (f" ({missing})" if missing and answer.status else "")
-    kind = describe(replace(answer, seconds=0.0))  # how long each took makes no other answer
+    missing = shortfall(policy, answer, clean)
+    line = describe(answer, clean) + (f" ({missing})" if missing and answer.status else "")
+    kind = describe(replace(answer, seconds=0.0), clean)  # how long each took makes no other answer
     answers = gate.answers if kind == gate.last else (*gate.answers, line)[-_KEPT_ANSWERS:]
     streak = 0 if missing else gate.streak + 1
     return replace(

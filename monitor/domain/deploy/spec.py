@@ -115,6 +115,7 @@ class ServiceSpec:
     health: HealthPolicy = HealthPolicy()
     limits: Limits = Limits()
     env: dict[str, str] = field(default_factory=dict)
+    sealed: dict[str, str] = field(default_factory=dict)  # env with secrets in it, as bgmon.yml has it: see sealing.py
     secrets: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()

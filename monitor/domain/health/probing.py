@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,6 +11,7 @@ from monitor.domain.deploy.spec import HealthPolicy
 DEFAULT_PATH: Final = "/health"
 LOOPBACK: Final = "127.0.0.1"
 _SHOWN: Final = 120
+Clean = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +53,39 @@ def effective_policy(policy: HealthPolicy, *, port: int | None, healthcheck: boo
     return replace(policy, mode=mode, path=policy.path or DEFAULT_PATH)
 
 
-def shortfall(policy: HealthPolicy, answer: ProbeAnswer) -> str:
-    """Why this answer does not count as healthy; empty when it does."""
+def as_it_is(text: str) -> str:
+    return text
+
+
+def shortfall(policy: HealthPolicy, answer: ProbeAnswer, clean: Clean = as_it_is) -> str:
+    """Why this answer does not count as healthy; empty when it does.
+
+    `clean` takes secrets out of what the service said, before it is cut to what is shown.
+    """
     if not answer.status:
-        return answer.error
+        return clean(answer.error)
     if not any(_in_range(answer.status, item) for item in policy.status):
         hint = ""
         location = dict(answer.headers).get("location")
         if location is not None:
-            hint = f" to {location[:_SHOWN]} (not followed: name the final path, or set health.headers.Host)"
+            hint = f" to {clean(location)[:_SHOWN]} (not followed: name the final path, or set health.headers.Host)"
         return f"status {answer.status} is not {' or '.join(policy.status)}{hint}"
     given = dict(answer.headers)
     for name, wanted in policy.expect_headers.items():
         value = given.get(name.lower())
         if value != wanted:
-            return f"header {name} is {value!r}, not {wanted!r}"
+            return clean(f"header {name} is {value!r}, not {wanted!r}")
     if policy.body is not None and answer.unreadable:
-        return answer.unreadable
+        return clean(answer.unreadable)
     if policy.body is not None and policy.body not in answer.body:
-        return f"the body does not hold {policy.body[:_SHOWN]!r}"
+        return f"the body does not hold {clean(policy.body)[:_SHOWN]!r}"
     return ""
 
 
-def failing(policy: HealthPolicy, answer: ProbeAnswer) -> str:
-    """Why this answer does not count as healthy, and what it was; empty when it does."""
-    problem = shortfall(policy, answer)
-    return f"{problem} ({describe(answer)})" if problem and answer.status else problem
+def failing(policy: HealthPolicy, answer: ProbeAnswer, clean: Clean = as_it_is) -> str:
+    """Why this answer does not count as healthy, and what it was; empty when it does. `clean` as for `shortfall`."""
+    problem = shortfall(policy, answer, clean)
+    return f"{problem} ({describe(answer, clean)})" if problem and answer.status else problem
 
 
 def _in_range(status: int, item: str) -> bool:
@@ -84,10 +93,10 @@ def _in_range(status: int, item: str) -> bool:
     return int(low) <= status <= int(high or low)
 
 
-def describe(answer: ProbeAnswer) -> str:
-    """One line for people: status or error, time, and the body's first line."""
+def describe(answer: ProbeAnswer, clean: Clean = as_it_is) -> str:
+    """One line for people: status or error, time, and the body's first line; `clean` as for `shortfall`."""
     milliseconds = round(answer.seconds * 1000)
     if not answer.status:
-        return f"{answer.error} ({milliseconds} ms)"
+        return f"{clean(answer.error)} ({milliseconds} ms)"
     lines = answer.body.strip().splitlines()
-    return f"{answer.status} in {milliseconds} ms" + (f": {lines[0][:_SHOWN]}" if lines else "")
+    return f"{answer.status} in {milliseconds} ms" + (f": {clean(lines[0])[:_SHOWN]}" if lines else "")

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from monitor import masking
 from monitor.domain.alerting import alerts
 from monitor.domain.alerting.conditions import Condition, ConditionKind
 from monitor.domain.alerting.open_alerts import GRAVITY, AlertPolicy, Message, MessageLine, OpenAlerts, Silence
@@ -35,13 +36,16 @@ class AlertManager:
         self.wake = wake
 
     def fire(self, condition: Condition, now: float) -> None:
-        self._change(lambda book: alerts.fire(book, condition, now), now)
+        clean = _clean(condition)
+        self._change(lambda book: alerts.fire(book, clean, now), now)
 
     def resolve(self, kind: ConditionKind, service: str, now: float, note: str = "") -> None:
-        self._change(lambda book: (alerts.resolve(book, kind, service, now, note), ()), now)
+        clean = masking.known(note)
+        self._change(lambda book: (alerts.resolve(book, kind, service, now, clean), ()), now)
 
     def tell(self, condition: Condition, now: float) -> None:
-        self._change(lambda book: (alerts.tell(book, condition, now), ()), now)
+        clean = _clean(condition)
+        self._change(lambda book: (alerts.tell(book, clean, now), ()), now)
 
     def tick(self, now: float, *, at_once: bool = False) -> None:
         """Tell what is due: to be called about every second; `at_once` waits for no group's window."""
@@ -79,3 +83,7 @@ class AlertManager:
         key = uuid.uuid4().hex
         parts = [(channel.id, message.at_least(channel.min_severity)) for channel in self._channels]
         return [(channel, Outgoing(key, part)) for channel, part in parts if part is not None]
+
+
+def _clean(condition: Condition) -> Condition:
+    return replace(condition, summary=masking.known(condition.summary), detail=masking.known(condition.detail))

@@ -21,6 +21,7 @@ from monitor.domain.names import (
     container_name,
     network_name,
 )
+from monitor.domain.sealing import environment
 from monitor.ports.engine import Engine
 from monitor.ports.own import OwnContainers
 from monitor.services.deploy.deps import DeployDeps
@@ -89,7 +90,7 @@ def container_spec(project: str, candidate: Candidate, spec: ServiceSpec, secret
         name=container_name(project, candidate.service, candidate.color),
         image=candidate.pinned,
         labels=labels,
-        env={**spec.env, **secrets},
+        env=environment(spec, secrets),
         publish=publish,
         command=spec.command,
         memory=spec.limits.memory,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from monitor import masking
 from monitor.domain.deploy.records import DeployRecord
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.proxy.routes import ServiceRoute
@@ -76,4 +77,5 @@ class DeployDeps:
     cancelled: Callable[[], bool] = lambda: False
 
     def tell(self, event: str, service: str, text: str, **data: Any) -> None:
-        self.emit(DeployEvent(event, service, self.clock.now(), text, data))
+        shown = masking.document({"text": text, "data": data})
+        self.emit(DeployEvent(event, service, self.clock.now(), shown["text"], shown["data"]))

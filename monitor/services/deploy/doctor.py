@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from monitor import masking
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import LOOPBACK, effective_policy, failing
-from monitor.domain.mask import mask
 from monitor.errors import BgmonError
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.status import picture
@@ -139,5 +139,5 @@ def _health(deps: DeployDeps) -> Iterator[Finding]:
 def probe_once(deps: DeployDeps, active: Release, policy: HealthPolicy) -> str:
     """Why one look at the service's health was not good, secrets masked; empty when it was."""
     assert active.port is not None
-    problem = failing(policy, deps.prober.probe(LOOPBACK, active.port, policy))
-    return mask(problem, (deps.secrets.kept(active.deploy) or {}).values()) if problem else ""
+    masking.learn(deps.secrets.kept(active.deploy) or {})
+    return failing(policy, deps.prober.probe(LOOPBACK, active.port, policy), masking.clean)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from monitor import masking
 from monitor.domain.containers import Container
 from monitor.domain.deploy.gate import Gate
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.health.causes import kill_words
-from monitor.domain.mask import mask
 from monitor.errors import BgmonError
 from monitor.ports.engine import Engine
 from monitor.services.deploy.deps import DeployDeps
@@ -26,13 +26,13 @@ _NOT_FIRST: Final = (
 _NOT_RUN: Final = (125, 126, 127)  # exit codes: the command was not found, or is no program
 
 
-def log_tail(engine: Engine, container: str, secrets: Iterable[str], *, lines: int = LOG_LINES) -> list[str]:
+def log_tail(engine: Engine, container: str, *, lines: int = LOG_LINES) -> list[str]:
     """The last lines a container wrote, secrets masked before a line is cut; empty when they cannot be had."""
     try:
         raw = list(engine.logs(container, tail=lines))
     except BgmonError:
         return []  # evidence is welcome, and nothing waits for it
-    text = mask("\n".join(line.decode(errors="replace") for line in raw[-lines:]), secrets)
+    text = masking.clean("\n".join(line.decode(errors="replace") for line in raw[-lines:]))
     return [line[:LONGEST_LINE] for line in text.split("\n")] if raw else []
 
 

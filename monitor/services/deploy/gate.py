@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
+from monitor import masking
 from monitor.domain.containers import Container
 from monitor.domain.deploy.gate import Gate, observe, pause
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
 from monitor.domain.health.oom import OOM_LATE
 from monitor.domain.health.probing import LOOPBACK, ProbeAnswer, effective_policy
-from monitor.domain.mask import mask
 from monitor.errors import GateFailed
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.evidence import gate_hint, log_tail
@@ -33,7 +31,6 @@ def pass_gate(
     *,
     container: str,
     port: int | None,
-    secrets: Mapping[str, str],
 ) -> None:
     """Return when the candidate is healthy.
 
@@ -46,16 +43,15 @@ def pass_gate(
         if deps.cancelled():
             raise GateFailed("interrupted while waiting for the candidate's health")
         state = _inspect(deps, spec, container)
-        gate = observe(gate, state, _ask(deps, policy, state, port), deps.clock.monotonic())
         # Health pages like to name the database they cannot reach, password and all.
-        gate = replace(gate, answers=tuple(mask(answer, secrets.values()) for answer in gate.answers))
+        gate = observe(gate, state, _ask(deps, policy, state, port), deps.clock.monotonic(), masking.clean)
         if gate.answers[-1:] != shown[-1:]:
             shown = gate.answers
             deps.tell("gate", spec.name, f"health: {gate.answers[-1]}", answer=gate.answers[-1])
         if gate.verdict == "wait":
             deps.clock.sleep(pause(gate, deps.clock.monotonic()))
     if gate.verdict == "fail":
-        raise _failure(deps, spec, gate, container, secrets)
+        raise _failure(deps, spec, gate, container)
 
 
 def _inspect(deps: DeployDeps, spec: ServiceSpec, container: str) -> Container | None:
@@ -79,11 +75,11 @@ def _ask(deps: DeployDeps, policy: HealthPolicy, state: Container | None, port: 
     return deps.prober.probe(LOOPBACK, port, policy)
 
 
-def _failure(deps: DeployDeps, spec: ServiceSpec, gate: Gate, container: str, secrets: Mapping[str, str]) -> GateFailed:
+def _failure(deps: DeployDeps, spec: ServiceSpec, gate: Gate, container: str) -> GateFailed:
     lines = [f"the candidate did not get healthy: {gate.reason}"]
     if gate.answers:
         lines += ["  last answers:", *(f"  | {answer}" for answer in gate.answers)]
-    tail = log_tail(deps.engine, container, secrets.values())
+    tail = log_tail(deps.engine, container)
     if tail:
         lines += ["  its last log lines:", *(f"  | {line}" for line in tail)]
     return GateFailed("\n".join(lines), hint=gate_hint(deps, spec, gate, container, tail))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
+from monitor import masking
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
-from monitor.domain.mask import mask
 from monitor.domain.names import container_name
 from monitor.errors import HookFailed
 from monitor.services.deploy.candidate import Candidate
@@ -19,16 +18,13 @@ _LONGEST_REASON: Final = 8000  # characters of BGMON_ERROR: the kernel takes 128
 
 
 class HookRunner:
-    """Runs the hooks of one deploy. `secrets` are the candidate's, to be masked in what hooks print."""
+    """Runs the hooks of one deploy."""
 
-    def __init__(
-        self, deps: DeployDeps, spec: ServiceSpec, journal: Journal, active: Release | None, secrets: Mapping[str, str]
-    ) -> None:
+    def __init__(self, deps: DeployDeps, spec: ServiceSpec, journal: Journal, active: Release | None) -> None:
         self._deps = deps
         self._spec = spec
         self._journal = journal
         self._active = active
-        self._secrets = secrets
 
     def run(self, name: str, candidate: Candidate | None, *, error: str | None = None) -> bool:
         """Whether there is such a hook.
@@ -44,12 +40,12 @@ class HookRunner:
         deps = self._deps
         environ = self._environ(name, candidate)
         if error is not None:
-            environ["BGMON_ERROR"] = error.replace("\0", "")[:_LONGEST_REASON]
+            environ["BGMON_ERROR"] = masking.shown(error.replace("\0", ""), _LONGEST_REASON)
         try:
             with self._journal.timed(name):
                 output = deps.hooks.run(name, environ, timeout=self._spec.deploy.hook_timeout)
         except HookFailed as failure:
-            masked = HookFailed(self._masked(str(failure)), hint=failure.hint)
+            masked = HookFailed(masking.clean(str(failure)), hint=failure.hint)
             if name not in _ONLY_TOLD:
                 raise masked from None
             deps.tell("warning", self._spec.name, str(masked))
@@ -57,7 +53,7 @@ class HookRunner:
         if output is None:
             self._journal.timings.pop(name, None)
             return False
-        deps.tell("hook", self._spec.name, f"hook {name} is done", hook=name, output=self._masked(output))
+        deps.tell("hook", self._spec.name, f"hook {name} is done", hook=name, output=masking.clean(output))
         return True
 
     def _environ(self, name: str, candidate: Candidate | None) -> dict[str, str]:
@@ -83,6 +79,3 @@ class HookRunner:
         if candidate.port is not None:
             environ |= {"BGMON_PORT": str(candidate.port), "BGMON_URL": f"http://127.0.0.1:{candidate.port}"}
         return environ
-
-    def _masked(self, text: str) -> str:
-        return mask(text, self._secrets.values())

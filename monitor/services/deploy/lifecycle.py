@@ -109,8 +109,8 @@ def _serve(deps: DeployDeps, active: Release) -> None:
     """Wait for the active release's health, and give it its traffic."""
     spec = spec_from_json(active.spec)
     policy = policy_for(deps, spec, active.image_id)
-    secrets = release_secrets(deps, active, spec)
-    pass_gate(deps, spec, policy, container=active.container, port=active.port, secrets=secrets)
+    release_secrets(deps, active, spec)  # so that they are masked
+    pass_gate(deps, spec, policy, container=active.container, port=active.port)
     traffic = TrafficControl(deps, spec)
     traffic.stage(active.color, active.port, active.version)
     traffic.switch(active.color)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from monitor import masking
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.bake import lost_container
 from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import container_name
+from monitor.domain.sealing import needed
 from monitor.errors import EngineError, UsageError
 from monitor.services.deploy.candidate import Candidate, answer_to_name, discard, let_restart, make
 from monitor.services.deploy.deps import DeployDeps
@@ -75,7 +77,7 @@ def recreate(deps: DeployDeps, service: str) -> Release:
     state = deps.engine.inspect(container)
     if state is None or not state.running:
         reason = f"the new container {lost_container(state, 0).removeprefix('its container ')}"
-        tail = "\n".join(f"  | {line}" for line in log_tail(deps.engine, container, secrets.values()))
+        tail = "\n".join(f"  | {line}" for line in log_tail(deps.engine, container))
         deps.own.remove(container)
         deps.store.finish(record.id, "failed", at=deps.clock.now(), reason=reason)
         raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
@@ -109,4 +111,6 @@ def settle_recreate(deps: DeployDeps, record: DeployRecord, green: Candidate) ->
 def release_secrets(deps: DeployDeps, release: Release, spec: ServiceSpec) -> Mapping[str, str]:
     """What the release was deployed with, else what is set now. Raises UsageError naming what is missing."""
     kept = deps.secrets.kept(release.deploy)
-    return kept if kept is not None else deps.secrets.resolve(spec.secrets)
+    found = kept if kept is not None else deps.secrets.resolve(needed(spec))
+    masking.learn(found)
+    return found

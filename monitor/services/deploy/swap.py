@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from monitor import masking
 from monitor.domain.deploy.bake import lost_container
 from monitor.domain.deploy.records import Release
 from monitor.domain.names import Color, other
+from monitor.domain.sealing import needed
 from monitor.errors import BakeFailed, BgmonError
 from monitor.services.deploy.background import Background, ProxyPreparation
 from monitor.services.deploy.candidate import Candidate, answer_to_name, let_restart
@@ -55,8 +57,9 @@ class Swap:
         color: Color = other(active.color) if active is not None else "blue"
         with self._journal.timed("preflight"):
             architecture = preflight(deps, self._spec, color, active).architecture
-            secrets = dict(given) if given is not None else deps.secrets.resolve(self._spec.secrets)
-        hooks = HookRunner(deps, self._spec, self._journal, active, secrets)
+            secrets = dict(given) if given is not None else deps.secrets.resolve(needed(self._spec))
+        masking.learn(secrets)
+        hooks = HookRunner(deps, self._spec, self._journal, active)
         with self._background:
             return self._swap(active, color, architecture, hooks, secrets)
 
@@ -74,7 +77,7 @@ class Swap:
                 self._proxy.begin()
             candidate = pull(deps, self._request, journal, color, architecture=architecture)
             candidate, container = self._launch(candidate, secrets)
-            self._prove(candidate, container, active, hooks, secrets)
+            self._prove(candidate, container, active, hooks)
         except BaseException as error:
             self._failed(error, candidate, active, hooks)
             raise
@@ -114,14 +117,7 @@ class Swap:
         )
         return candidate, container
 
-    def _prove(
-        self,
-        candidate: Candidate,
-        container: str,
-        active: Release | None,
-        hooks: HookRunner,
-        secrets: Mapping[str, str],
-    ) -> None:
+    def _prove(self, candidate: Candidate, container: str, active: Release | None, hooks: HookRunner) -> None:
         """Gate, smoke hook, canary, switch, bake.
 
         All that can be done beforehand is: once the gate is passed, the switch follows within milliseconds.
@@ -134,12 +130,12 @@ class Swap:
         judge = Judge(deps, spec, policy, traffic, container, candidate, before=traffic.counters(candidate.color))
         self._journal.note("gate")
         with self._journal.timed("gate"):
-            pass_gate(deps, spec, policy, container=container, port=candidate.port, secrets=secrets)
+            pass_gate(deps, spec, policy, container=container, port=candidate.port)
         deps.tell("healthy", spec.name, "candidate healthy")
         hooked = hooks.run("pre-switch", candidate)
         if spec.networks:
             answer_to_name(deps.engine, container, spec)
-            pass_gate(deps, spec, policy, container=container, port=candidate.port, secrets=secrets)
+            pass_gate(deps, spec, policy, container=container, port=candidate.port)
         if self._proxy.await_validated() or hooked:
             self._still_runs(container)
         share = 0.0
@@ -199,7 +195,7 @@ class Swap:
     ) -> None:
         """Undo, record and tell. What cannot be undone now stays in the journal, for the next command."""
         deps, journal = self._deps, self._journal
-        reason = str(error) or type(error).__name__
+        reason = masking.clean(str(error) or type(error).__name__)
         journal.total()
         try:
             self._background.close()  # whatever it does for the candidate ends before the candidate does

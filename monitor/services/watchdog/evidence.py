@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from monitor import masking
 from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.domain.health.causes import span
-from monitor.domain.mask import mask
 from monitor.errors import BgmonError
 from monitor.ports.deploys import DeployStore, Secrets
 from monitor.ports.engine import Engine
@@ -14,16 +14,17 @@ from monitor.services.deploy import evidence
 def log_tail(engine: Engine, secrets: Secrets, release: Release, container: str, lines: int) -> str:
     """The last log lines of a release's container, secrets masked; empty when they cannot be had."""
     try:
-        known = secrets.kept(release.deploy) or {}
+        masking.learn(secrets.kept(release.deploy) or {})
     except BgmonError:
         return ""  # nothing is shown that could not be masked
-    return "\n".join(evidence.log_tail(engine, container, known.values(), lines=lines))
+    return "\n".join(evidence.log_tail(engine, container, lines=lines))
 
 
 def processes(engine: Engine, container: str) -> str:
     """`docker top`, secrets masked; empty when it cannot be had."""
     try:
-        return "\n".join(line[: evidence.LONGEST_LINE] for line in mask("\n".join(engine.top(container))).split("\n"))
+        text = masking.clean("\n".join(engine.top(container)))
+        return "\n".join(line[: evidence.LONGEST_LINE] for line in text.split("\n"))
     except BgmonError:
         return ""
 

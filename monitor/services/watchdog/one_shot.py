@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from monitor import masking
 from monitor.domain.health.facts import HealthVerdict
 from monitor.domain.health.probing import failing
 from monitor.domain.health.threshold import ProbeStreak, count
@@ -67,7 +68,7 @@ class OneShot:
         streak = ProbeStreak(life=target.life)
         while streak.verdict is None or (not streak.verdict.ok and clock.now() < started + policy.start):
             answer = await prober.probe(target.url, policy)
-            streak = count(streak, failing(policy, answer), policy, clock.now())
+            streak = count(streak, failing(policy, answer, masking.clean), policy, clock.now())
             if streak.verdict is None or not streak.verdict.ok:
                 await asyncio.sleep(policy.interval)
         self._verdicts[service] = (target.life, streak.verdict)

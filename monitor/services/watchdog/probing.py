@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from monitor import masking
 from monitor.domain.health.facts import HealthVerdict
 from monitor.domain.health.probing import ProbeAnswer, failing
 from monitor.domain.health.status import HealthBucket
@@ -164,7 +165,7 @@ class Probing:
         finally:
             self._flying[service] -= 1
         self.made += 1
-        missing = failing(target.policy, answer)
+        missing = failing(target.policy, answer, masking.clean)
         if missing and (ended - began > target.policy.timeout + _LATE or self._stalled >= began):
             return  # it is this process that was late
         await self._count(service, target, answer, missing)

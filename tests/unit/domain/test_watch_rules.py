@@ -141,7 +141,7 @@ def test_a_wish_explains_a_death_near_it(died: float, explained: bool) -> None:
     assert explains(StopIntent(10.0, certain=False), died) is explained
 
 
-# -- causes and masks --
+# -- causes, and what looks like a secret --
 
 
 @pytest.mark.parametrize(
@@ -181,17 +181,14 @@ def test_how_it_ended_in_words(words: dict[str, object], text: str) -> None:
     ],
 )
 def test_what_looks_like_a_secret_is_masked(text: str, masked: str) -> None:
-    assert mask.mask(text) == masked
+    assert mask.scrub(text) == masked
 
 
-@given(st.text(min_size=mask.SHORTEST, max_size=40).filter(lambda text: text.strip() and text not in mask.MASK))
-def test_no_known_secret_is_ever_shown(secret: str) -> None:
-    shown = mask.mask(f"before {secret} after {secret}{secret}", [secret])
-    assert secret not in shown.replace(mask.MASK, "\0")
-
-
-def test_secrets_within_secrets_leave_nothing_readable() -> None:
-    assert mask.mask("x abcdefgh y", ["abcd", "abcdefgh"]) == "x [masked] y"
+@pytest.mark.parametrize("part", ["x", "eyJ-", "a.", "a_", "://:", "password ", "-----BEGIN ", "Basic ", "AKIA"])
+def test_a_long_text_is_looked_through_once(part: str) -> None:
+    """An engine that backtracks takes hours for this; others decide what is in a log line or an answer."""
+    text = part * (1_000_000 // len(part))
+    assert mask.scrub(text + " token=abcdef123") == text + " token=[masked]"
 
 
 # -- verdicts --

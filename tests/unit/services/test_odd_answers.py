@@ -163,7 +163,7 @@ def by_gate(policy: HealthPolicy, address: str, port: int) -> str:
     ref, deps = deploy_deps(address)
     spec: Any = SimpleNamespace(name="core", limits=Limits(), port=None, init=True)
     try:
-        gate.pass_gate(deps, spec, policy, container=ref, port=port, secrets={})
+        gate.pass_gate(deps, spec, policy, container=ref, port=port)
     except GateFailed as failure:
         return str(failure)
     return ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from monitor import masking
 from monitor.errors import NotFound, SourceError, SourceUnreachable
 
 CONNECT_SECONDS: Final = 10.0
@@ -111,10 +112,10 @@ class Stream:
         self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
         self._length = int(headers["content-length"]) if "content-length" in headers else None
         if status != _OK:
-            text = b"".join(self.chunks())[:500].decode(errors="replace")
-            with contextlib.suppress(ValueError, AttributeError):
-                text = json.loads(text)["message"]
-            message = f"Docker engine: {path}: {status}: {text.strip()}"
+            text = b"".join(self.chunks()).decode(errors="replace")
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                text = str(json.loads(text)["message"])
+            message = f"Docker engine: {path}: {status}: {masking.shown(text.strip(), 500)}"
             raise NotFound(message) if status == _NOT_FOUND else SourceError(message)
 
     def _head(self) -> tuple[list[bytes], bytes]:
