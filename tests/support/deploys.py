@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
 import tempfile
 import threading
 from collections import Counter
@@ -46,7 +49,9 @@ class Killed(BaseException):
 class Tap:
     """Counts the calls to each port of one process, and ends one of them by an error or by the process' death."""
 
-    def __init__(self, at: tuple[str, int] | None = None, *, error: BgmonError | None = None, moment: Moment = "before"):
+    def __init__(
+        self, at: tuple[str, int] | None = None, *, error: BgmonError | None = None, moment: Moment = "before"
+    ) -> None:
         self.calls: Counter[str] = Counter()
         self.at, self.error, self.moment = at, error, moment
         self.reached = False
@@ -99,6 +104,7 @@ class World:
         self.engine = FakeEngine(self.clock.now)
         self.proxy = FakeProxy()
         self.host, self.hooks, self.prober = FakeHost(), FakeHooks(), FakeProber()
+        shutil.copy(_empty_state(), folder / "state.db")
         self.database = Database(folder / "state.db")
         self.store = SqliteDeployStore(self.database)
         self.record = SqliteContainers(self.database)
@@ -166,12 +172,13 @@ class World:
         return replace(made, **changes)
 
     def deploy(self, version: str, tap: Tap | None = None, *, service: str = "core", **changes: Any) -> Release:
+        self.clock.advance(1)  # a deploy is known by its millisecond
         request = DeployRequest(spec=self.spec(service), image=f"{IMAGE}:{version}", version=version, **changes)
         return deploy(self.deps(tap), request)
 
-    def recover(self, service: str = "core") -> list[str]:
+    def recover(self, service: str = "core", tap: Tap | None = None) -> list[str]:
         """As any later command does: what was cut off is settled."""
-        with changing(self.deps(), service, "a look") as lines:
+        with changing(self.deps(tap), service, "a look") as lines:
             return lines
 
     def active(self, service: str = "core") -> Release:
@@ -210,11 +217,25 @@ class World:
         return active
 
 
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """On a file system in memory where there is one: each commit would wait for the disk."""
+    shared = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None)
+
+
+@functools.cache
+def _empty_state() -> Path:
+    """A state file with all migrations behind it; they take half of a world's time."""
+    folder = _folder()
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "state.db"
+    Database(path).close()
+    return path
+
+
 @contextmanager
 def world(**section: Any) -> Iterator[World]:
-    """On a file system in memory where there is one: each commit would wait for the disk."""
-    shared = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+    with _folder() as folder:
         made = World(Path(folder), **section)
         try:
             yield made
