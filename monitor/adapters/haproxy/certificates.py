@@ -75,7 +75,7 @@ def sync(admin: RuntimeSocket, name: str, text: str) -> None:
 def _commit(admin: RuntimeSocket, name: str, pem: str) -> None:
     said = admin.load(f"set ssl cert {name}", pem)
     if f"created for certificate {name}!" not in said:
-        # Somebody was killed between the two commands. HAProxy 2.6 takes our text into a transaction about another file.
+        # Somebody was killed between the two commands. 2.6 takes our text into a transaction about another file.
         for line in admin.ask("show ssl cert").splitlines():
             if line.startswith("*"):
                 log.warning("a certificate that was staged and never committed is dropped: %s", line[1:])
