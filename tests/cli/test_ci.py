@@ -132,7 +132,7 @@ def test_the_judges_would_find_something(repository: Path, run: Run) -> None:
     path.write_text(text.replace("needs.plan.outputs.deploy", "needs.plan.outputs.typo"))
     assert subprocess.run([ROOT / "tools/actionlint.sh", path], capture_output=True, check=False).returncode == 1
     path.write_text(text.replace("08c6903cd8c0fde910a37f88322edcfb5dd907a8", "v5"))
-    words = [ZIZMOR, "--offline", "--quiet", "--no-config", path]
+    words: list[str | Path] = [ZIZMOR, "--offline", "--quiet", "--no-config", path]
     assert subprocess.run(words, capture_output=True, check=False).returncode > 1
 
 
