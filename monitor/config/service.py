@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from monitor.config.base import Duration, Model, Name, Share, Size
+from monitor.config.build import BuildSection, as_build
 from monitor.config.logs import ServiceLogs
 from monitor.config.spelled import as_written, plain
 from monitor.config.tls import TlsSection, check_names
@@ -217,6 +218,8 @@ class SloSection(Model):
 class ServiceSection(Model):
     image: str = Field(min_length=1)
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
+    build: Annotated[BuildSection | None, BeforeValidator(as_build)] = None
+    """What its image is built of, for `bgmon build` and pipelines; a text is short for `context`."""
     hosts: tuple[Name, ...] = ()
     """Hosts that run it, by their names under `hosts`; none means this machine."""
     port: int | None = Field(default=None, ge=1, le=MAX_PORT)

@@ -131,3 +131,14 @@ def version_of(reference: str) -> str:
     if tag:
         return tag
     return digest.partition(":")[2][:12] if digest else "latest"
+
+
+def repository_of(reference: str) -> str:
+    """The repository of an image reference, without tag and digest.
+
+    >>> repository_of("reg.example.com:5000/shop/core:abc")
+    'reg.example.com:5000/shop/core'
+    """
+    name = reference.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
