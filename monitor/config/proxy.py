@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from monitor.config.base import Duration, Model
+from monitor.config.entry import Network, as_tuple
 from monitor.config.service import MAX_PORT
 from monitor.config.tls import AcmeSection, TlsSection
 
@@ -31,7 +32,14 @@ def _listen_address(address: str) -> str:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or not 1 <= int(port) <= MAX_PORT:
         raise ValueError(f"{address!r} is not of the form address:port, such as 0.0.0.0:80")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError(f"{address!r}: an IPv6 address is written [address]:port, such as [::]:80")
     return address
+
+
+def _bracketed(address: str) -> str:
+    """`::1` as it stands before a port."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address
 
 
 class TimeoutsSection(Model):
@@ -74,7 +82,27 @@ class ProxySection(Model):
     maintenance_page: str | None = None
     """An HTML file to show instead of bgmon's own maintenance page."""
 
+    trusted: Annotated[tuple[Network, ...], BeforeValidator(as_tuple)] = ()
+    """Balancers in front of the proxy, as addresses or networks: their X-Forwarded-For and -Proto are kept and added
+    to, and the client that they name is the one in the access log. Everybody else's are replaced."""
+    accept_proxy: tuple[str, ...] = ()
+    """Which of `listen` and `tls_listen` take the PROXY protocol from trusted peers."""
+
+    @model_validator(mode="after")
+    def _proxied_listeners(self) -> ProxySection:
+        for address in self.accept_proxy:
+            if address not in (*self.listen, *self.tls_listen):
+                raise ValueError(f"accept_proxy: {address!r} is not among listen and tls_listen")
+        if self.accept_proxy and not self.trusted:
+            raise ValueError("accept_proxy needs trusted: who may say whose connection it is?")
+        return self
+
     @field_validator("listen", "tls_listen")
     @classmethod
     def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_listen_address(address) for address in addresses)
+
+    @field_validator("internal_listen")
+    @classmethod
+    def _hosts(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_bracketed(address) for address in addresses)

@@ -16,6 +16,7 @@ from pydantic import (
 
 from monitor.config.base import Duration, Model, Name, Share, Size
 from monitor.config.build import BuildSection, as_build
+from monitor.config.entry import EntrySection
 from monitor.config.logs import ServiceLogs
 from monitor.config.spelled import as_written, plain
 from monitor.config.tls import TlsSection, check_names
@@ -64,7 +65,7 @@ def _as_heal(value: object) -> object:
     return {"enabled": value} if value in ("on", "off", True, False) else value
 
 
-class RouteSection(Model):
+class RouteSection(EntrySection):
     host: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Host names; `*.example.com` takes every name below. None takes every host."""
     path: str = Field(default="/", pattern=r"^/")
@@ -80,6 +81,12 @@ class RouteSection(Model):
             if not self.host:
                 raise ValueError("tls: auto needs a host: a certificate is for a name")
             check_names(self.host)
+        return self
+
+    @model_validator(mode="after")
+    def _first_host(self) -> RouteSection:
+        if self.redirect and (not self.host or self.host[0].startswith("*.")):
+            raise ValueError("redirect needs a first host that is a name")
         return self
 
 

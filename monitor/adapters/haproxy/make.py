@@ -31,6 +31,8 @@ def settings_of(section: ProxySection) -> ProxySettings:
         reuse_connections=section.reuse_connections,
         max_connections=section.max_connections,
         maintenance_page=section.maintenance_page,
+        trusted=section.trusted,
+        accept_proxy=section.accept_proxy,
         privileged=section.run == "container" or os.geteuid() == 0,
     )
 

@@ -31,4 +31,6 @@ class ProxySettings:
     reuse_connections: bool = False
     max_connections: int = 20000
     maintenance_page: str | None = None
+    trusted: tuple[str, ...] = ()  # networks whose word on the client counts
+    accept_proxy: tuple[str, ...] = ()  # listeners on which those peers may send the PROXY protocol
     privileged: bool = False
