@@ -21,6 +21,8 @@ class HostSection(Model):
     """`user@host` or `ssh://user@host:port`, as ssh takes it; none means this machine."""
     options: tuple[str, ...] = ()
     """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
+    jump: str | None = None
+    """Host through which ssh goes, as `ssh` has it; `options` hold for it as well."""
     program: str = "bgmon"
     """Where bgmon is found on that host."""
 
@@ -77,6 +79,9 @@ class Config(Model):
                 if host not in self.hosts:
                     known = ", ".join(self.hosts) or "none are declared"
                     raise ValueError(f"services.{name}.hosts: {host!r} is not under hosts ({known})")
+            first = service.deploy.hosts.first
+            if first is not None and first not in service.hosts:
+                raise ValueError(f"services.{name}.deploy.hosts.first: {first!r} is none of the service's hosts")
             for needed in service.depends_on:
                 if needed not in self.services or needed == name:
                     raise ValueError(f"services.{name}.depends_on: {needed!r} is no other service")
