@@ -89,7 +89,8 @@ class ProjectHosts:
         section = self._wiring.config.hosts[host]
         assert section.ssh is not None
         address = Address(host, section.ssh, section.options, section.jump, section.program)
-        return RemoteHost(address, shared=self._connections.path if self._connections else None)
+        shared = self._connections.path if self._connections else None
+        return RemoteHost(address, shared=shared, patience=section.patience)
 
     def _job(self, argv: list[str], host: str, services: Iterable[str]) -> dict[str, Any]:
         """What a remote bgmon needs: the file, the variables it names, and for a deploy hooks and secrets as well."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from monitor.config.base import Model, Name
+from monitor.config.base import Duration, Model, Name
 from monitor.config.generate import GenerateSection
 from monitor.config.logs import LogsSection
 from monitor.config.notify import NotifySection
@@ -23,6 +23,8 @@ class HostSection(Model):
     """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
     jump: str | None = None
     """Host through which ssh goes, as `ssh` has it; `options` hold for it as well."""
+    patience: Duration = 90.0
+    """How long it may be silent during a deploy before the deploy is given up."""
     program: str = "bgmon"
     """Where bgmon is found on that host."""
 

@@ -26,7 +26,6 @@ from monitor.errors import UnreachableError, UsageError
 _SSH_FAILED: Final = 255  # ssh(1): "exits with the exit status of the remote command or with 255 if an error occurred"
 _COMMAND_NOT_FOUND: Final = 127
 _WRONG_USAGE: Final = 2
-PATIENCE: Final = 90.0  # seconds for which a host with a job may be silent
 
 OnPiece = Callable[[str, str], None]
 """Is told `out` or `err`, and a piece of what the command printed there, newline included."""
@@ -70,6 +69,10 @@ class _Cut(Exception):
         self.hint = hint
 
 
+def _upgrade(name: str) -> str:
+    return f"on {name}: pip install --upgrade bgmon=={__version__}, then restart its daemon"
+
+
 class _UnknownJob(UnreachableError):
     """The host never got it."""
 
@@ -83,7 +86,7 @@ class RemoteHost:
         patience: seconds for which the host may be silent while a lasting job is under way.
     """
 
-    def __init__(self, address: Address, *, shared: Path | None = None, patience: float = PATIENCE) -> None:
+    def __init__(self, address: Address, *, shared: Path | None = None, patience: float = 90.0) -> None:
         self._address = address
         self._shared = shared
         self._patience = patience
@@ -156,7 +159,7 @@ class RemoteHost:
         if session.refused:
             raise UsageError(
                 f"{address.name}: {session.refused}: the caller must not be newer than the host",
-                hint=f"bgmon server upgrade {address.name}",
+                hint=_upgrade(address.name),
             )
         if session.ended:
             if code is None:
@@ -185,12 +188,12 @@ class RemoteHost:
         if code == _COMMAND_NOT_FOUND:
             return UnreachableError(
                 f"{address.name}: there is no {address.program}",
-                hint=f"bgmon server bootstrap {address.name}, or set hosts.{address.name}.program",
+                hint=f"install bgmon {__version__} there, or set hosts.{address.name}.program to where it is",
             )
         if code == _WRONG_USAGE and "--protocol" in said:
             return UsageError(
                 f"{address.name}: its bgmon is older than this one ({__version__})",
-                hint=f"bgmon server upgrade {address.name}",
+                hint=_upgrade(address.name),
             )
         if code is not None and code > 0 and not session.greeted:
             return UnreachableError(
