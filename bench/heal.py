@@ -10,7 +10,9 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import docker
 import yaml
@@ -32,7 +34,7 @@ INTERVAL, FAILURES = 1.0, 3
 MAX_RATIO = 1.2
 MAX_TOLD = 1.0
 SLEEP = ("/bin/sh", "-c", "sleep 3600 & wait")
-SETTLED = {"health": {"mode": "running", "settle": "100ms"}, "heal": {"rollback_window": "0s"}}
+SETTLED: dict[str, Any] = {"health": {"mode": "running", "settle": "100ms"}, "heal": {"rollback_window": "0s"}}
 
 
 class Starts:
@@ -61,6 +63,10 @@ def killed_to_running(container: Container, pid: int, starts: Starts) -> float:
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: container.id in starts.at, every=0.01, what="it was started again")
     return starts.at[container.id] - began
+
+
+def has_told(chat: Chat, before: int) -> bool:
+    return len(chat.received) > before
 
 
 def pid_of(watched: Watched, ref: str) -> int:
@@ -95,10 +101,10 @@ def told(watched: Watched, image: str, chat: Chat) -> list[float]:
         before = len(chat.received)
         died = time.time()
         watched.kill_process(f"told{number}")
-        wait_until(lambda before=before: len(chat.received) > before, every=0.01, what="the chat is told")
+        wait_until(partial(has_told, chat, before), every=0.01, what="the chat is told")
         found.append(chat.received[before].at - died)
         watched.wait_state(f"told{number}", "healthy")
-        wait_until(lambda before=before: len(chat.received) > before + 1, what="the chat is told that it is over")
+        wait_until(partial(has_told, chat, before + 1), what="the chat is told that it is over")
     return found
 
 

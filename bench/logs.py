@@ -202,7 +202,7 @@ def through_the_engine(folder: Path) -> dict[str, float]:
     from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE
     from tools import engine, images
 
-    url = engine.find()
+    url = engine.find() or sys.exit("no Docker engine answers")
     client = docker.DockerClient(base_url=url, timeout=120)
     project = f"bench-logs-{os.getpid()}"
     rng = random.Random(1)
@@ -267,6 +267,7 @@ def thousand_services(folder: Path) -> dict[str, float]:
     def answer(asked: Asked) -> Answer:
         start, end = (int(asked.params[name]) for name in ("start", "end"))
         what = re.match(r"sum by \(service(?:, (\w+))?\)", asked.params["query"])
+        assert what is not None
         values = {"code": ["200", "404", "500"], "le": [str(b) for b in buckets] + ["+Inf"], None: [""]}[what[1]]
         pairs = [[at, "3"] for at in range(start, end + 1, 60)]
         result = [

@@ -218,7 +218,7 @@ def wait_for(port: int) -> None:
 def main() -> list[str]:
     report, gate, switch = measure_bgmon()
     other, other_times, called = measure_caddy()
-    figures = {
+    figures: dict[str, Any] = {
         "requests": report.requests,
         "broken": report.broken,
         "swaps": SWAPS,

@@ -45,7 +45,7 @@ class NoDeployer:
     def recreate(self, service: str) -> None:
         raise NotImplementedError
 
-    def rollback(self, service: str, reason: str) -> str:
+    def rollback(self, service: str, reason: str, bad: str) -> str:
         raise NotImplementedError
 
     def recover(self) -> list[str]:

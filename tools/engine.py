@@ -29,9 +29,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import suites
+from tools import suites
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITE = os.environ.get("BGMON_ENGINE_SUITE", "")  # a newer Debian release whose Docker is started, see suites.py
@@ -65,7 +65,8 @@ def answers(url: str, timeout: float = 5.0) -> bool:
     """Whether an engine says OK to a ping. TLS addresses are not looked into and count as an answer."""
     scheme, _, address = url.partition("://")
     if scheme == "unix":
-        family, target = socket.AF_UNIX, address
+        family: int = socket.AF_UNIX
+        target: str | tuple[str, int] = address
     elif scheme in ("tcp", "http") and not os.environ.get("DOCKER_TLS_VERIFY"):
         host, _, port = address.partition(":")
         family, target = socket.AF_INET, (host, int(port or 2375))

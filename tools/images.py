@@ -16,10 +16,9 @@ from pathlib import Path
 import docker
 import docker.errors
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import rootfs
-import suites
+from tools import rootfs, suites
 
 SHOP = Path(__file__).parent.parent / "examples" / "shop"
 LABEL_INPUT = "bgmon-test.input"

@@ -67,7 +67,8 @@ def main(arguments: list[str]) -> int:
 def _versions(suite: str) -> Row:
     if suite != HOST:
         names = ("docker.io", "haproxy", "python3")
-        return Row(suite, *(suites.version(suite, name) for name in names))
+        docker, haproxy, python = (suites.version(suite, name) for name in names)
+        return Row(suite, docker, haproxy, python)
     docker = _first_number(["dockerd", "--version"])
     return Row(suite, docker, _first_number(["haproxy", "-v"]), ".".join(map(str, sys.version_info[:3])))
 

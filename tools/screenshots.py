@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -15,7 +16,7 @@ from monitor.adapters.web.server import AiohttpServer, WebSettings  # noqa: E402
 from monitor.testing.status import FakePeers, FakeStatus, sample, sample_peers  # noqa: E402
 from tests.support.browser import chromium  # noqa: E402
 
-SHOTS = (
+SHOTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("status-light", {"width": 1280}),
     ("status-dark", {"width": 1280, "dark": True}),
     ("status-phone", {"width": 390, "height": 844, "mobile": True}),

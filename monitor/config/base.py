@@ -9,7 +9,7 @@ import durationpy
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from monitor.config.spelled import as_written
-from monitor.domain.names import NAME_PATTERN, name_problem
+from monitor.domain.names import MAX_NAME, NAME_PATTERN, name_problem
 
 _SIZE: Final = re.compile(r"^(\d+(?:\.\d+)?)\s*([kmgt]?)b?$", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
@@ -109,7 +109,7 @@ def parse_name(value: object) -> str:
         raise ValueError(f"{str(value)[:80]!r} is no name: quote it")
     problem = name_problem(value)
     if problem:
-        raise ValueError(f"{value!r} {problem}")
+        raise ValueError(f"{value if len(value) <= MAX_NAME else value[:MAX_NAME] + '…'!r} {problem}")
     return value
 
 

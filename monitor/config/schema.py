@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -12,6 +12,7 @@ from monitor.config.logs import LogsSection
 from monitor.config.notify import NotifySection
 from monitor.config.proxy import ProxySection
 from monitor.config.service import ServiceSection
+from monitor.config.tls import check_names
 from monitor.config.watch import WatchSection
 from monitor.domain.names import RESERVED_SERVICES
 
@@ -32,6 +33,13 @@ class HostSection(Model):
 class StateSection(Model):
     dir: str | None = None
     """Where the state, locks and the proxy's files live; the default is /var/lib/bgmon for root."""
+
+
+def _named(service: str, hosts: Iterable[str]) -> None:
+    try:
+        check_names(hosts)
+    except ValueError as error:
+        raise ValueError(f"services.{service}.route: {error}") from None
 
 
 class Config(Model):
@@ -70,6 +78,15 @@ class Config(Model):
         self._variables, self._sealed = secrets, sealed
         return self
 
+    def _hosts_of(self, name: str, service: ServiceSection) -> None:
+        for host in service.hosts:
+            if host not in self.hosts:
+                known = ", ".join(self.hosts) or "none are declared"
+                raise ValueError(f"services.{name}.hosts: {host!r} is not under hosts ({known})")
+        first = service.deploy.hosts.first
+        if first is not None and first not in service.hosts:
+            raise ValueError(f"services.{name}.deploy.hosts.first: {first!r} is none of the service's hosts")
+
     @model_validator(mode="after")
     def _references(self) -> Config:
         entries: dict[tuple[str, str], str] = {}
@@ -77,17 +94,13 @@ class Config(Model):
         for name, service in self.services.items():
             if name in RESERVED_SERVICES:
                 raise ValueError(f"services.{name}: the name is reserved for bgmon's own container")
-            for host in service.hosts:
-                if host not in self.hosts:
-                    known = ", ".join(self.hosts) or "none are declared"
-                    raise ValueError(f"services.{name}.hosts: {host!r} is not under hosts ({known})")
-            first = service.deploy.hosts.first
-            if first is not None and first not in service.hosts:
-                raise ValueError(f"services.{name}.deploy.hosts.first: {first!r} is none of the service's hosts")
+            self._hosts_of(name, service)
             for needed in service.depends_on:
                 if needed not in self.services or needed == name:
                     raise ValueError(f"services.{name}.depends_on: {needed!r} is no other service")
             for route in service.route:
+                if self.proxy.tls == "auto" and route.tls is None:
+                    _named(name, route.host)
                 for host in route.host or ("*",):
                     taken = entries.setdefault((host.lower(), route.path), name)
                     if taken != name:

@@ -8,7 +8,8 @@ from typing import Final
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model, Name
-from monitor.config.service import MAX_PORT, TlsSection
+from monitor.config.service import MAX_PORT
+from monitor.config.tls import TlsSection
 
 _HTTP: Final = re.compile(r"^https?://[^\s/]+\S*$")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")

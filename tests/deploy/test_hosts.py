@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def remote(stage: Stage, tmp_path: Path, free_port: Callable[[], int]) -> Iterat
 
 def test_a_service_is_deployed_where_it_belongs_and_secrets_travel_unseen(remote: Stage) -> None:
     remote.service(secrets=["SHOP_SECRET"])
-    near = {"BGMON_STATE_DIR": str(remote.folder / "near"), "SHOP_SECRET": "very-secret-value"}
+    near: dict[str, Any] = {"BGMON_STATE_DIR": str(remote.folder / "near"), "SHOP_SECRET": "very-secret-value"}
     result = remote.run("deploy", "core", "--tag", "v1", **near)
     assert result.returncode == 0, result.stderr
     assert "very-secret-value" not in result.stdout + result.stderr
@@ -53,7 +54,7 @@ def test_a_service_is_deployed_where_it_belongs_and_secrets_travel_unseen(remote
 
 
 def test_a_host_that_cannot_be_reached_is_found_before_anything_is_changed(remote: Stage) -> None:
-    near = {"BGMON_STATE_DIR": str(remote.folder / "near")}
+    near: dict[str, Any] = {"BGMON_STATE_DIR": str(remote.folder / "near")}
     assert remote.run("deploy", "core", "--tag", "v1", **near).returncode == 0
     remote.service(hosts=["vps1", "gone"])
     result = remote.run("deploy", "core", "--tag", "v2", **near)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from monitor.domain.names import KIND_ACCESS, LABEL_KIND, LABEL_PROJECT, LABEL_S
 from monitor.errors import SourceUnreachable
 from monitor.services.logmetrics.poller import LogPoller
 from tests.support.labelled import whose_by_label
-from tests.support.wait import wait_until
+from tests.support.wait import has_passed, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -60,6 +61,10 @@ def expected(first: int, last: int) -> Counts:
         lines=last - first,
         unparsed=bad,
     )
+
+
+def has_logged(container: Any, text: bytes) -> bool:
+    return text in container.logs(tail=50)
 
 
 @pytest.fixture
@@ -125,7 +130,7 @@ def test_lines_of_replaced_and_killed_containers_count(
     for _ in range(3):
         blue = run(WRITER + "echo end; sleep 60", total, total + 700, 1000)
         # Not the very last line: the engine copies stdout and stderr side by side.
-        wait_until(lambda blue=blue: b"end\n" in blue.logs(tail=50), what="blue wrote its last line")
+        wait_until(partial(has_logged, blue, b"end\n"), what="blue wrote its last line")
         total += 700
         blue.remove(force=True)
     counts = polled(poller, store, total + 3)
@@ -269,7 +274,7 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(
         assert child.stdout is not None
         child.stdout.readline()
         deadline = time.monotonic() + generator.uniform(0.01, 0.3)
-        wait_until(lambda deadline=deadline: time.monotonic() >= deadline, every=0.005)
+        wait_until(partial(has_passed, deadline), every=0.005)
         child.send_signal(signal.SIGKILL)
         child.wait(timeout=10)
         child.stdout.close()

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,14 @@ def test_nothing_is_nan_where_nobody_asks(servers: list[PrometheusApi]) -> None:
         assert value(servers[0], f"sum(increase({metric}{{{label}}}[1m]))") == 0, metric
 
 
+def says(api: PrometheusApi, query: str, wanted: float) -> bool:
+    return value(api, query) == wanted
+
+
+def grew(api: PrometheusApi, query: str, about: float) -> bool:
+    return bool(value(api, query) == pytest.approx(about, rel=0.35))
+
+
 def test_the_first_burst_of_any_code_and_the_first_of_any_kind_is_seen_by_all(
     servers: list[PrometheusApi], daemon: Daemon
 ) -> None:
@@ -146,10 +155,10 @@ def test_the_first_burst_of_any_code_and_the_first_of_any_kind_is_seen_by_all(
             (names.METRIC_RESTARTS, 'reason=~"a reason.*"', 3),
         ):
             query = f"max_over_time(sum({metric}{{{label}}})[1m:1s]) - min_over_time(sum({metric}{{{label}}})[1m:1s])"
-            wait_until(lambda api=api, query=query, least=least: value(api, query) == least, timeout=30, what=query)  # type: ignore[misc]
+            wait_until(partial(says, api, query, least), timeout=30, what=query)
             grown = f"sum(increase({metric}{{{label}}}[1m]))"
             wait_until(
-                lambda api=api, grown=grown, least=least: value(api, grown) == pytest.approx(least, rel=0.35),
+                partial(grew, api, grown, least),
                 timeout=30,
                 what=grown,
-            )  # type: ignore[misc]
+            )

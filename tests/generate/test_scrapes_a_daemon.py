@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.support.certificate import certificate
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.tools, pytest.mark.engine, pytest.mark.proxy]
@@ -43,7 +44,13 @@ def scraped(
     config = {
         "project": project,
         "state": {"dir": str(tmp_path / "state")},
-        "proxy": {"image": haproxy_image, "listen": [f"127.0.0.1:{web}"]},
+        "proxy": {
+            "image": haproxy_image,
+            "listen": [f"127.0.0.1:{web}"],
+            "tls_listen": [f"127.0.0.1:{free_port()}"],
+            "tls": asdict(certificate(tmp_path, "shop.test")),
+            "redirect_https": False,
+        },
         "services": {
             "core": {
                 "image": shop_image,
@@ -73,18 +80,19 @@ def scraped(
         rule for group in yaml.safe_load((folder / "rules/alerts.yml").read_text())["groups"] for rule in group["rules"]
     ]
     with contextlib.ExitStack() as stack:
-        for command in (
-            [BGMON, "watch"],
+        commands: tuple[list[str], ...] = (
+            [str(BGMON), "watch"],
             [
                 "prometheus",
                 f"--config.file={folder}/prometheus.yml",
                 f"--storage.tsdb.path={tmp_path}/data",
                 f"--web.listen-address=127.0.0.1:{port}",
             ],
-        ):
-            log = stack.enter_context((tmp_path / f"{Path(command[0]).name}.log").open("w"))
+        )
+        for started in commands:
+            log = stack.enter_context((tmp_path / f"{Path(started[0]).name}.log").open("w"))
             process = stack.enter_context(
-                subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env=os.environ)
+                subprocess.Popen(started, cwd=tmp_path, stdout=log, stderr=log, env=os.environ)
             )
             stack.callback(process.terminate)
         made = Scraped(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{watch}", rules)

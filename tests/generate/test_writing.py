@@ -49,14 +49,15 @@ class Project:
 
     def run(self, *arguments: str, env: dict[str, str] | None = None) -> Done:
         """The command, in this process: it is run very often here."""
-        out, err = io.StringIO(), io.StringIO()
+        out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
         before = dict(os.environ)
         os.environ.update(env or {})
         try:
             with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 main(["generate", *arguments])
         except SystemExit as ended:
-            return Done(int(ended.code or 0), out.getvalue(), err.getvalue())
+            out.flush()
+            return Done(int(ended.code or 0), out.buffer.getvalue().decode(), err.getvalue())
         finally:
             os.environ.clear()
             os.environ.update(before)

@@ -224,7 +224,8 @@ def test_a_slow_loki_is_unreachable_and_so_is_none(server: LokiServer, client: M
 
 def test_no_secret_stands_in_an_error(server: LokiServer, client: Make) -> None:
     errors: list[BgmonError] = []
-    for options in ({"token": "s3cr3t"}, {"user": "u", "password": "s3cr3t"}):
+    secrets: tuple[dict[str, Any], ...] = ({"token": "s3cr3t"}, {"user": "u", "password": "s3cr3t"})
+    for options in secrets:
         server.answers.append(Answer(403, "no"))
         with pytest.raises(SourceError) as caught:
             client(**options).instant("x", 0)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from monitor.services.logmetrics.poller import LogPoller
 from monitor.testing.clock import FakeClock
 from tests.support.lokiserver import OK, Answer, LokiServer
 from tests.support.miniloki import Entry, MiniLoki
-from tests.support.wait import wait_until
+from tests.support.wait import has_passed, wait_until
 
 pytestmark = pytest.mark.tools
 
@@ -368,7 +369,7 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(
         assert child.stdout is not None
         now = float(child.stdout.readline())
         deadline = time.monotonic() + generator.uniform(0, 0.15)
-        wait_until(lambda deadline=deadline: time.monotonic() >= deadline, every=0.002)
+        wait_until(partial(has_passed, deadline), every=0.002)
         child.send_signal(signal.SIGKILL)
         child.wait(timeout=10)
         rest = child.stdout.read().split()

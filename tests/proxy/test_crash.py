@@ -51,7 +51,7 @@ def kill(container: Any) -> None:
 
     def restarted() -> bool:
         container.reload()
-        return container.attrs["RestartCount"] > before
+        return bool(container.attrs["RestartCount"] > before)
 
     wait_until(restarted, what="the restart")
 

@@ -137,13 +137,14 @@ def test_what_was_rehearsed_is_not_checked_again(world: ProxyWorld, servers: lis
         return sum(line.startswith("-c ") for line in called.read_text().splitlines())
 
     counts = [checks()]
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: world.driver.validate_config([before]),  # what is in place needs none
         lambda: world.driver.validate_config([after]),
         lambda: world.driver.save_config([after]),
         lambda: world.driver.save_config([before]),
         lambda: world.driver.save_config([after]),
-    ):
+    )
+    for call in calls:
         call()
         counts.append(checks())
     assert counts == [1, 1, 2, 2, 3, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_one_address_for_two_things_is_refused(world: ProxyWorld) -> None:
 
 def test_the_client_cannot_forge_where_it_comes_from(world: ProxyWorld, servers: list[Upstream]) -> None:
     world.driver.boot([route(blue=ready(servers[0]))])
-    forged = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https", "Forwarded": "for=1.2.3.4"}
+    forged: dict[str, Any] = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https", "Forwarded": "for=1.2.3.4"}
     assert world.get(host="shop.test", **forged)[0] == 200
     headers = servers[0].seen[0][2]
     assert headers["x-forwarded-for"] == "127.0.0.1"

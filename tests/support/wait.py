@@ -9,6 +9,11 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
+def has_passed(deadline: float) -> bool:
+    """Whether it is `deadline`, in seconds of the monotonic clock."""
+    return time.monotonic() >= deadline
+
+
 def wait_until(look: Callable[[], Value], *, timeout: float = 20.0, every: float = 0.05, what: str = "") -> Value:
     """The first truthy value of `look`, which is asked every `every` seconds.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.state.alerts import SqliteAlertStore
-from monitor.domain.alerting.alerts import AlertPolicy
+from monitor.domain.alerting.open_alerts import AlertPolicy
 from monitor.services.alerting.manager import AlertManager
 from monitor.services.watchdog.daemon import Daemon
 from tests.support.watched import Watched

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,10 @@ from tests.support.wait import wait_until
 from tests.support.watched import Watched
 
 SLEEP = ("/bin/sh", "-c", "sleep 3600 & wait")
-SETTLED = {"health": {"mode": "running", "settle": "200ms", "start": "5s"}, "heal": {"rollback_window": "0s"}}
+SETTLED: dict[str, Any] = {
+    "health": {"mode": "running", "settle": "200ms", "start": "5s"},
+    "heal": {"rollback_window": "0s"},
+}
 
 
 @pytest.fixture
@@ -50,13 +55,13 @@ def test_engine_stopped_and_started_while_containers_die(tmp_path: Path, private
         private_engine.start()
         wait_until(lambda: ("engine-down", "") not in watched.alerts.open, what="it is over", timeout=40)
         for name in ("kept", "bare"):
-            wait_until(lambda name=name: _runs(watched, name), what=f"{name} runs", timeout=40)
+            wait_until(partial(_runs, watched, name), what=f"{name} runs", timeout=40)
             watched.wait_state(name, "healthy", timeout=40)
         wait_until(lambda: watched.alerts.open == {}, what="all is over", timeout=40)
         private_engine.kill()
         private_engine.start()
         for name in ("kept", "bare"):
-            wait_until(lambda name=name: _runs(watched, name), what=f"{name} runs", timeout=40)
+            wait_until(partial(_runs, watched, name), what=f"{name} runs", timeout=40)
             watched.wait_state(name, "healthy", timeout=40)
     finally:
         watched.close()
@@ -140,15 +145,15 @@ def test_a_killed_daemon_leaves_nothing_undone_or_doubled(watched: Watched, busy
     for name, pause in pauses.items():
         watched.run(name, busybox_image, command=SLEEP, restart="no", **SETTLED)
         with _daemon(script) as process:
-            wait_until(lambda name=name: _state(watched, name) == "healthy", what="healthy")
+            wait_until(partial(_healthy, watched, name), what="healthy")
             before = time.time()
             watched.kill_process(name)
             time.sleep(pause)  # where it is cut off is the point
             process.send_signal(signal.SIGKILL)
             process.wait()
         with _daemon(script) as process:
-            wait_until(lambda name=name, before=before: _restarted(watched, name, before), what="it runs again")
-            wait_until(lambda name=name: _state(watched, name) == "healthy", what="healthy")
+            wait_until(partial(_restarted, watched, name, before), what="it runs again")
+            wait_until(partial(_healthy, watched, name), what="healthy")
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
     incidents = watched.memory.incidents()
@@ -168,6 +173,10 @@ def _daemon(script: list[str]) -> Iterator[subprocess.Popen[str]]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def _healthy(watched: Watched, name: str) -> bool:
+    return _state(watched, name) == "healthy"
 
 
 def _state(watched: Watched, service: str) -> str:

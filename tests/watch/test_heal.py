@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -18,8 +19,13 @@ from tests.support.watched import Watched
 pytestmark = pytest.mark.engine
 
 SLEEP = ("/bin/sh", "-c", "sleep 3600 & wait")
-SETTLED = {"health": {"mode": "running", "settle": "200ms", "start": "5s"}, "heal": {"rollback_window": "0s"}}
-PROBED = {"health": {"path": "/health", "interval": "200ms", "timeout": "300ms", "failures": 2, "start": "10s"}}
+SETTLED: dict[str, Any] = {
+    "health": {"mode": "running", "settle": "200ms", "start": "5s"},
+    "heal": {"rollback_window": "0s"},
+}
+PROBED: dict[str, Any] = {
+    "health": {"path": "/health", "interval": "200ms", "timeout": "300ms", "failures": 2, "start": "10s"}
+}
 
 
 @pytest.fixture
@@ -181,7 +187,9 @@ def test_docker_restart_alarms_nobody(watched: Watched, busybox_image: str, dock
     watched.wait_state("core", "healthy")
     time_of_life = watched.container("core")
     assert time_of_life is not None
-    wait_until(lambda: str(time_of_life.started_at)[:12] in watched.daemon.reconciler.watches["core"].life)
+    assert watched.daemon is not None
+    watches = watched.daemon.reconciler.watches
+    wait_until(lambda: str(time_of_life.started_at)[:12] in watches["core"].life)
     assert watched.alerts.said == []
 
 

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     made.database.close()
 
 
-def start(host: Host, service: str = "core", **changes: object) -> str:
+def start(host: Host, service: str = "core", **changes: Any) -> str:
     ref = host.make(service, at=host.clock.now() - OLD, **changes)
     host.look_at_all()
     host.run(5)
@@ -226,7 +227,7 @@ def day(folder: Path, *, services: int, seed: int) -> dict[str, float]:
     host.look_at_all()
     host.run(10)
     began = host.clock.now()
-    plan = sorted(
+    plan: list[tuple[float, str, str]] = sorted(
         (began + chance.uniform(0, DAY - 14400), name, chance.choices(["crash", "hang", "loop"], [90, 8, 2])[0])
         for name in names
         for _ in range(6)
@@ -257,7 +258,7 @@ def _live_through(host: Host, plan: list[tuple[float, str, str]]) -> int:
     cures: list[tuple[float, str]] = []
     crashes = 0
     while plan or cures:
-        at = min(entry[0] for entry in (*plan[:1], *cures[:1]))
+        at = min([entry[0] for entry in plan[:1]] + [cure[0] for cure in cures[:1]])
         host.run(max(0.0, at - host.clock.now()))
         if cures and cures[0][0] <= at:
             _, name = cures.pop(0)

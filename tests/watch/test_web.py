@@ -245,7 +245,7 @@ def test_a_taken_address_and_a_wrong_certificate_are_said(tmp_path: Path) -> Non
 
 
 async def events(content: aiohttp.StreamReader, count: int) -> list[tuple[str, dict[str, Any]]]:
-    found = []
+    found: list[tuple[str, dict[str, Any]]] = []
     name = ""
     while len(found) < count:
         line = (await asyncio.wait_for(content.readline(), 10)).decode().rstrip()

@@ -61,7 +61,7 @@ def test_no_error_of_the_libraries_gets_through(module: ModuleType) -> None:
     for kind in every_error(module):
         # Their constructors want all kinds of arguments; what a bare one lacks is filled in.
         bare = type(kind.__name__, (kind,), {"__str__": lambda _: "torn", "explanation": "torn", "response": None})
-        error = bare.__new__(bare)
+        error: BaseException = kind.__new__(bare)
         with pytest.raises(BgmonError), border("asking", engine=ENGINE):
             raise error
 

@@ -134,8 +134,8 @@ def test_nobody_gets_in_while_all_places_are_busy() -> None:
         release.set()
         for one, _ in inside:
             assert await one.readuntil(b"here")
-        for one in (writer, *(writer for _, writer in inside)):
-            one.close()
+        for open_one in (writer, *(writer for _, writer in inside)):
+            open_one.close()
 
     run(story, request_within=15.0, idle=15.0)
 

@@ -15,25 +15,25 @@ from monitor.adapters.prometheus.exposition import Exposition
 from monitor.errors import StateError
 
 
-def told(zeros: FirstZeros, scraper: str, times: list[float], series: set[str]) -> list[bool]:
+def told(zeros: FirstZeros[str], scraper: str, times: list[float], series: set[str]) -> list[bool]:
     """For each time: whether `x` is told with its value."""
     return ["x" not in zeros.zeros(scraper, at, series) for at in times]
 
 
 def test_a_new_series_is_zero_for_a_scrape() -> None:
-    zeros = FirstZeros({"old"})
+    zeros = FirstZeros[str]({"old"})
     assert zeros.zeros("a", 0, {"old"}) == set()
     assert told(zeros, "a", [15, 30, 45], {"old", "x"}) == [False, True, True]
 
 
 def test_a_scrape_that_comes_a_little_early_is_zero_once_more() -> None:
-    zeros = FirstZeros()
+    zeros = FirstZeros[str]()
     zeros.zeros("a", 0, set())
     assert told(zeros, "a", [15.0, 29.99, 45.0], {"x"}) == [False, False, True]
 
 
 def test_every_scraper_sees_the_zero_whenever_it_comes() -> None:
-    zeros = FirstZeros()
+    zeros = FirstZeros[str]()
     for scraper in ("fast", "slow"):
         zeros.zeros(scraper, 0, set())
     assert told(zeros, "fast", [5, 10, 15], {"x"}) == [False, True, True]
@@ -41,7 +41,7 @@ def test_every_scraper_sees_the_zero_whenever_it_comes() -> None:
 
 
 def test_two_servers_that_look_alike_both_see_the_zero() -> None:
-    zeros = FirstZeros()
+    zeros = FirstZeros[str]()
     turns = [0, 4, 15, 19, 30, 34]  # one at 0, 15, 30, the other at 4, 19, 34
     for at in turns:
         zeros.zeros("same", at, set())
@@ -50,20 +50,20 @@ def test_two_servers_that_look_alike_both_see_the_zero() -> None:
 
 def test_a_new_scraper_is_not_sent_back_to_zero() -> None:
     """Its server may have seen the value under another address."""
-    zeros = FirstZeros()
+    zeros = FirstZeros[str]()
     zeros.zeros("a", 0, set())
     assert told(zeros, "a", [15, 30], {"x"}) == [False, True]
     assert told(zeros, "b", [31], {"x"}) == [True]
 
 
 def test_whoever_asks_seldom_gets_the_value_in_the_second_scrape() -> None:
-    zeros = FirstZeros()
+    zeros = FirstZeros[str]()
     zeros.zeros("a", 0, set())
     assert told(zeros, "a", [4000, 4000 + LONGEST_HOLD], {"x"}) == [False, True]
 
 
 def test_scrapers_are_bounded() -> None:
-    zeros = FirstZeros()
+    zeros = FirstZeros[str]()
     for number in range(3 * MOST_SCRAPERS):
         zeros.zeros(f"agent {number}", number, set())
     assert len(zeros._scrapers) == MOST_SCRAPERS
@@ -73,7 +73,7 @@ def test_scrapers_are_bounded() -> None:
 def test_no_scraper_ever_sees_a_value_before_zero_or_zero_after_a_value(
     scrapes: list[tuple[str, float, bool]],
 ) -> None:
-    zeros = FirstZeros()
+    zeros = FirstZeros[str]()
     now, there = 0.0, False
     for scraper in "abc":
         zeros.zeros(scraper, now, set())

@@ -37,7 +37,13 @@ def test_a_job_runs_once_and_tells_its_end_as_often_as_it_is_asked(tmp_path: Pat
 
 def test_a_job_that_is_killed_has_no_exit_code(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path / "jobs")
-    jobs.start("a", lambda: _write("begun\n") or time.sleep(60) or 0)
+
+    def wait() -> int:
+        _write("begun\n")
+        time.sleep(60)
+        return 0
+
+    jobs.start("a", wait)
     pid = int(wait_until(lambda: (tmp_path / "jobs/a/pid").exists() and (tmp_path / "jobs/a/pid").read_text()))
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

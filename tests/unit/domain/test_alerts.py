@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.domain.alerting import alerts
 from monitor.domain.alerting.conditions import Condition
-from monitor.domain.alerting.open_alerts import AlertPolicy, Message, MessageLine, OpenAlerts, Silence
+from monitor.domain.alerting.open_alerts import Alert, AlertPolicy, Message, MessageLine, OpenAlerts, Silence
 
 CASES = [
     pytest.param(case, id=f"{file.stem}: {case['name']}")
@@ -50,7 +50,8 @@ def test_case(case: dict[str, Any]) -> None:
         if "tell" in step:
             book = alerts.tell(book, condition(*step["tell"]), now)
         if "resolve" in step:
-            book = alerts.resolve(book, *step["resolve"], now)
+            kind, service = step["resolve"]
+            book = alerts.resolve(book, kind, service, now)
         book, due = alerts.flush(book, silences, policy, now)
         assert [written(line) for line in (*said, *due)] == step.get("says", []), f"at {step['at']}"
         if "open" in step:
@@ -63,7 +64,7 @@ def test_every_state_knows_every_event_that_can_meet_it() -> None:
         for event in ("fire", "escalate"):
             assert (state, event) in alerts.TABLE
     with pytest.raises(alerts.IllegalAlertMove):
-        alerts._move(alerts.Alert(condition("exited", "a", "page"), "gone", 0, 0), "fire", 1)
+        alerts._move(Alert(condition("exited", "a", "page"), "gone", 0, 0), "fire", 1)
 
 
 KINDS = st.sampled_from(["exited", "unhealthy", "engine-down", "proxy-down", "host-offline"])

@@ -14,14 +14,14 @@ def journal(*steps: str) -> list[JournalEntry]:
 
 @pytest.mark.parametrize("step", ["begin", "pull", "create", "gate", "canary", "switch", "bake"])
 def test_an_unproven_release_is_undone_while_blue_runs(step: str) -> None:
-    steps = ORDER[: ORDER.index(step) + 1]  # type: ignore[arg-type]
+    steps = ORDER[: ORDER.index(step) + 1]
     assert recovery(journal(*steps), blue_can_serve=True, green_runs=True) == "undo"
 
 
 @pytest.mark.parametrize("step", ["drain", "retire"])
 @pytest.mark.parametrize("blue_runs", [True, False])
 def test_a_proven_release_is_finished(step: str, blue_runs: bool) -> None:
-    steps = ORDER[: ORDER.index(step) + 1]  # type: ignore[arg-type]
+    steps = ORDER[: ORDER.index(step) + 1]
     assert recovery(journal(*steps), blue_can_serve=blue_runs, green_runs=True) == "finish"
 
 
@@ -30,13 +30,13 @@ def test_a_proven_release_is_finished(step: str, blue_runs: bool) -> None:
     [("gate", "undo"), ("canary", "undo"), ("switch", "finish"), ("bake", "finish")],
 )
 def test_without_blue_the_only_color_that_has_the_traffic_keeps_it(step: str, decision: str) -> None:
-    steps = ORDER[: ORDER.index(step) + 1]  # type: ignore[arg-type]
+    steps = ORDER[: ORDER.index(step) + 1]
     assert recovery(journal(*steps), blue_can_serve=False, green_runs=True) == decision
 
 
 @pytest.mark.parametrize("step", ["drain", "retire"])
 def test_a_proven_release_that_died_is_undone_while_blue_is_there(step: str) -> None:
-    steps = ORDER[: ORDER.index(step) + 1]  # type: ignore[arg-type]
+    steps = ORDER[: ORDER.index(step) + 1]
     assert recovery(journal(*steps), blue_can_serve=True, green_runs=False) == "undo"
     assert recovery(journal(*steps), blue_can_serve=False, green_runs=False) == "finish"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     made.database.close()
 
 
-def start(host: Host, **changes: object) -> str:
+def start(host: Host, **changes: Any) -> str:
     ref = host.make("core", at=host.clock.now() - OLD, **changes)
     host.look_at_all()
     host.run(5)

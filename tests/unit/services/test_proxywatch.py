@@ -82,11 +82,11 @@ def test_a_proxy_that_does_not_start_stays_an_open_alert_until_it_does(tmp_path:
     scene.proxy.refusals = 2
     scene.watch.check()
     scene.watch.check()
-    assert not scene.watch.up
+    seen = [scene.watch.up]
     assert scene.alerts.kinds("fired") == ["proxy-down"]
     assert scene.alerts.kinds("resolved") == []
     scene.watch.check()
-    assert scene.watch.up
+    assert [*seen, scene.watch.up] == [False, True]
     assert scene.alerts.kinds("resolved") == ["proxy-down"]
 
 
