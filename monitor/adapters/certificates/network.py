@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 _LARGEST: Final = 1 << 20
 _LONGEST: Final = 60.0
@@ -35,18 +36,15 @@ class BoundedAdapter(HTTPAdapter):
         self.retry_after = None
         kwargs["stream"] = True
         response = super().send(request, *args, **kwargs)
-        until = time.monotonic() + _LONGEST
-        body = bytearray()
         try:
-            while piece := response.raw.read1(_PIECE, decode_content=True):
-                body += piece
-                if len(body) > _LARGEST or time.monotonic() > until:
-                    raise requests.ConnectionError("its answer has no end")
-        except OSError as error:  # urllib3's errors among them, but for those that are none
+            body = _whole(response.raw)
+        except (OSError, HTTPError) as error:
             raise requests.ConnectionError(f"its answer broke off: {error}") from None
         finally:
             response.raw.close()
-        response._content = bytes(body)  # noqa: SLF001 - as requests itself keeps what it has read
+        if body is None:
+            raise requests.ConnectionError("its answer has no end")
+        response._content = body  # noqa: SLF001 - as requests itself keeps what it has read
         response._content_consumed = True  # noqa: SLF001
         self._note(response.headers)
         return response
@@ -59,6 +57,17 @@ class BoundedAdapter(HTTPAdapter):
             self.retry_after = float(asked[:10])
         elif (until := _date(asked)) is not None:
             self.retry_after = max(0.0, until - (at if at is not None else self._now()))
+
+
+def _whole(raw: Any) -> bytes | None:
+    """None for one that is too long, or takes too long."""
+    until = time.monotonic() + _LONGEST
+    body = bytearray()
+    while piece := raw.read1(_PIECE, decode_content=True):
+        body += piece
+        if len(body) > _LARGEST or time.monotonic() > until:
+            return None
+    return bytes(body)
 
 
 def _date(text: str) -> float | None:
