@@ -161,6 +161,28 @@ class BakeSection(Model):
     """Most lines of its log for events of `logs.count`, for instance `{errors: 10}`."""
 
 
+class RolloutSection(Model):
+    order: Literal["rolling"] = "rolling"
+    """One group of hosts after another."""
+    parallel: int = Field(default=1, ge=1, le=100)
+    """How many hosts are deployed to at the same time."""
+    pause: Duration = 0.0
+    """Time between one group and the next."""
+    on_failure: Literal["stop", "rollback"] = "stop"
+    """When a host fails: `stop` leaves the others as they are, `rollback` takes those that are done back, the last one
+    first."""
+    first: Name | None = None
+    """This host alone before all others."""
+    bake: Duration = 0.0
+    """How long `first` is watched before the others follow."""
+
+    @model_validator(mode="after")
+    def _bake_of_the_first(self) -> RolloutSection:
+        if self.bake and self.first is None:
+            raise ValueError("bake needs first: the host to be watched")
+        return self
+
+
 class DeploySection(Model):
     bake: Annotated[BakeSection, BeforeValidator(_as_bake)] = BakeSection()
     """How green is judged after the switch."""
@@ -174,6 +196,8 @@ class DeploySection(Model):
     """Earlier releases to keep for rollbacks."""
     hook_timeout: Duration = 300.0
     """How long a hook may run."""
+    hosts: RolloutSection = RolloutSection()
+    """In which order the service's hosts get a new version."""
 
     @field_validator("canary")
     @classmethod

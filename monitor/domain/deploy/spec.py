@@ -98,6 +98,21 @@ class BakePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutPolicy:
+    """In which order the hosts of a service are deployed to.
+
+    `parallel` at a time, `pause` between them; `first` alone before all others, and watched for `bake`.
+    """
+
+    order: Literal["rolling"] = "rolling"
+    parallel: int = 1
+    pause: float = 0.0
+    on_failure: Literal["stop", "rollback"] = "stop"
+    first: str | None = None
+    bake: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class DeployPolicy:
     bake: BakePolicy = BakePolicy()
     canary: tuple[CanaryStep, ...] = ()
@@ -105,6 +120,7 @@ class DeployPolicy:
     stop: float = 10.0
     keep_images: int = 5
     hook_timeout: float = 300.0
+    hosts: RolloutPolicy = RolloutPolicy()
 
 
 @dataclass(frozen=True, slots=True)
