@@ -132,6 +132,20 @@ def test_a_reload_brings_back_what_it_is_given(proxy: Proxy, servers: list[Upstr
     assert proxy.slots("core")["green"].port == new.port
 
 
+def test_challenges_and_certificates_need_no_reload(proxy: Proxy, servers: list[Upstream]) -> None:
+    routes = [route("core", RouteSpec(("a.test",), tls="auto"), blue=ready(servers[0]))]
+    with pytest.raises(ProxyUnreachable):
+        proxy.load_certificates([])
+        proxy.set_challenges({"a": "b"})
+    proxy.boot(routes)
+    proxy.set_challenges({"token": "token.answer", "other": "other.answer"})
+    proxy.set_challenges({"token": "token.answer"})
+    proxy.load_certificates(routes)
+    proxy.set_challenges({})
+    assert proxy.carries(routes)
+    assert states(proxy) == {"blue": "ready", "green": "maint"}
+
+
 def test_an_unknown_service_is_refused(proxy: Proxy) -> None:
     proxy.boot([route()])
     calls: list[Callable[[], object]] = [
