@@ -10,9 +10,11 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json, table
+from monitor.domain.proxy.reach import LOOPBACK
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
+    from monitor.services.deploy.status import Row
 
 _COLORS: Final = {"running": "green", "healthy": "green", "stopped": "yellow", "maintenance": "yellow"}
 _WATCH_EVERY: Final = 1.0
@@ -62,7 +64,7 @@ def _show(app: App, *, as_json: bool) -> int:
                 row.state,
                 _ago(row.since),
                 str(row.restarts),
-                str(row.port or "-"),
+                _place(row),
                 row.image or "-",
             ]
             for row in services
@@ -79,6 +81,10 @@ def _show(app: App, *, as_json: bool) -> int:
             click.secho(f"{text}; to remove it: bgmon prune --id {one.id[:12]}", fg="yellow", err=True)
     fine = {"running", "stopped", "maintenance", "starting", "deploying", "not deployed"}
     return 0 if all(row.state in fine for row in services) else 1
+
+
+def _place(row: Row) -> str:
+    return "-" if row.port is None else str(row.port) if row.address == LOOPBACK else f"{row.address}:{row.port}"
 
 
 def _ago(since: float | None) -> str:

@@ -107,6 +107,11 @@ def network_name(project: str) -> str:
     return project
 
 
+def slots_network_name(project: str) -> str:
+    """The network of the slots' fixed addresses where the project's own was made without a subnet of bgmon's choice."""
+    return f"{project}-slots"
+
+
 def services_network_name(project: str) -> str:
     """The internal network on which `core` is the color of core that has passed its gate."""
     return f"{project}-services"

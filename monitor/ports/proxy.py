@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from monitor.domain.names import Color
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotStatus
 
 
@@ -49,8 +50,8 @@ class Proxy(Protocol):
         """Both slots as the running proxy has them; raises ProxyError when it does not know the service."""
         ...
 
-    def stage(self, service: str, color: Color, port: int, version: str) -> None:
-        """Point a slot without traffic at 127.0.0.1:`port`."""
+    def stage(self, service: str, color: Color, port: int, version: str, address: str = LOOPBACK) -> None:
+        """Point a slot without traffic at `address`:`port`."""
         ...
 
     def switch(self, service: str, to: Color) -> None:

@@ -157,6 +157,7 @@ def _backend(route: ServiceRoute) -> dict[str, object]:
         "name": route.service,
         "check_path": re.sub(r"[^!-~]|[\"'\\#]", "", route.check_path.partition("?")[0]) or "/",
         "slots": slots,
+        "source": route.source,
         "open": any(slot.state == "ready" and slot.port for slot in slots.values()),
     }
 

@@ -63,6 +63,11 @@ def container(raw: Mapping[str, Any]) -> Container:
         pid=state.get("Pid") or 0,
         ports=_ports(settings.get("Ports"), host.get("PortBindings")),
         networks=tuple(sorted(settings.get("Networks") or {})),
+        addresses={
+            name: endpoint["IPAddress"]
+            for name, endpoint in (settings.get("Networks") or {}).items()
+            if endpoint.get("IPAddress")
+        },
         mounts=tuple(sorted(one["Source"] for one in raw.get("Mounts") or () if one.get("Type") == "bind")),
         check=_last_check(state.get("Health") or {}),
     )

@@ -77,5 +77,9 @@ class HookRunner:
             "BGMON_CONTAINER": container_name(self._deps.project, candidate.service, candidate.color),
         }
         if candidate.port is not None:
-            environ |= {"BGMON_PORT": str(candidate.port), "BGMON_URL": f"http://127.0.0.1:{candidate.port}"}
+            environ |= {
+                "BGMON_ADDRESS": candidate.address,
+                "BGMON_PORT": str(candidate.port),
+                "BGMON_URL": f"http://{candidate.address}:{candidate.port}",
+            }
         return environ

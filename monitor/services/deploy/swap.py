@@ -113,6 +113,7 @@ class Swap:
             f"candidate created in slot {candidate.color}",
             color=candidate.color,
             port=candidate.port,
+            address=candidate.address,
             image=candidate.pinned,
         )
         return candidate, container
@@ -126,16 +127,16 @@ class Swap:
         self._proxy.await_ready()
         earlier = traffic.counters(active.color) if active is not None else None
         policy = policy_for(deps, spec, candidate.image_id)
-        traffic.stage(candidate.color, candidate.port, candidate.version)
+        traffic.stage(candidate)
         judge = Judge(deps, spec, policy, traffic, container, candidate, before=traffic.counters(candidate.color))
         self._journal.note("gate")
         with self._journal.timed("gate"):
-            pass_gate(deps, spec, policy, container=container, port=candidate.port)
+            pass_gate(deps, spec, policy, container=container, at=candidate)
         deps.tell("healthy", spec.name, "candidate healthy")
         hooked = hooks.run("pre-switch", candidate)
         if spec.networks:
             answer_to_name(deps.engine, container, spec)
-            pass_gate(deps, spec, policy, container=container, port=candidate.port)
+            pass_gate(deps, spec, policy, container=container, at=candidate)
         if self._proxy.await_validated() or hooked:
             self._still_runs(container)
         share = 0.0
@@ -224,6 +225,7 @@ class Swap:
             image=candidate.image,
             digest=candidate.pinned,
             port=candidate.port,
+            address=candidate.address,
             deploy=candidate.deploy,
             timings=self._journal.timings,
         )
