@@ -22,6 +22,8 @@ class HostSection(Model):
     """`user@host` or `ssh://user@host:port`, as ssh takes it; none means this machine."""
     options: tuple[str, ...] = ()
     """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
+    address: str | None = None
+    """Its private address, which internal names are to point at; by default that in `ssh`, where it is no name."""
     jump: str | None = None
     """Host through which ssh goes, as `ssh` has it; `options` hold for it as well."""
     patience: Duration = 90.0
