@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from monitor.config.base import Duration, Model
-from monitor.config.service import MAX_PORT, TlsSection
+from monitor.config.base import Duration, Model, Word, parse_address, parse_host, parse_port
+from monitor.config.service import TlsSection
 
 LOWEST_PORT = 1024
 
@@ -21,16 +21,10 @@ def _port_range(value: object) -> object:
     if not isinstance(value, str):
         return value
     low, _, high = value.partition("-")
-    if not (low.isdigit() and high.isdigit() and LOWEST_PORT <= int(low) < int(high) <= MAX_PORT):
-        raise ValueError(f"{value!r} is no port range such as 20000-29999")
-    return int(low), int(high)
-
-
-def _listen_address(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 1 <= int(port) <= MAX_PORT:
-        raise ValueError(f"{address!r} is not of the form address:port, such as 0.0.0.0:80")
-    return address
+    try:
+        return (first := parse_port(low, least=LOWEST_PORT)), parse_port(high, least=first + 1)
+    except ValueError:
+        raise ValueError(f"{value!r} is no port range such as 20000-29999") from None
 
 
 class TimeoutsSection(Model):
@@ -47,7 +41,7 @@ class TimeoutsSection(Model):
 class ProxySection(Model):
     driver: Literal["haproxy"] = "haproxy"
     run: Literal["container", "process"] = "container"
-    image: str = "haproxy:3.2-alpine"
+    image: Word = "haproxy:3.2-alpine"
     binary: str = "haproxy"
     """With `run: process`: the program to start."""
     listen: tuple[str, ...] = ("0.0.0.0:80",)
@@ -74,4 +68,13 @@ class ProxySection(Model):
     @field_validator("listen", "tls_listen")
     @classmethod
     def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_listen_address(address) for address in addresses)
+        for address in addresses:
+            parse_address(address, example="0.0.0.0:80")
+        return addresses
+
+    @field_validator("internal_listen")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            parse_host(host.removeprefix("[").removesuffix("]"))
+        return hosts

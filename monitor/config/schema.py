@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from monitor.config.base import Model, Name
+from monitor.config.base import Model, Name, Word, one_word
 from monitor.config.generate import GenerateSection
 from monitor.config.logs import LogsSection
 from monitor.config.notify import NotifySection
@@ -16,12 +17,25 @@ from monitor.config.watch import WatchSection
 from monitor.domain.names import RESERVED_SERVICES
 
 
+def _ssh_target(target: str) -> str:
+    """What ssh takes as a destination and cannot take for an option, nor its user or host.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    one_word(target)
+    user, _, host = target.removeprefix("ssh://").rpartition("@")
+    if user.startswith("-") or host.startswith("-") or not host:
+        raise ValueError(f"{target!r} has a user or a host that begins with -")
+    return target
+
+
 class HostSection(Model):
-    ssh: str | None = None
+    ssh: Annotated[str, AfterValidator(_ssh_target)] | None = None
     """`user@host` or `ssh://user@host:port`, as ssh takes it; none means this machine."""
     options: tuple[str, ...] = ()
     """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
-    program: str = "bgmon"
+    program: Word = "bgmon"
     """Where bgmon is found on that host."""
 
 

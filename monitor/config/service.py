@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,12 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.config.base import Duration, Model, Name, Share, Size
+from monitor.config.base import MAX_PORT, Duration, Model, Name, Share, Size, Word
 from monitor.config.logs import ServiceLogs
 from monitor.config.spelled import as_written, plain
 
 _SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
-MAX_PORT = 65535
+_ROUTE_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?|\*")
+_STATUSES: Final = re.compile("[1-5][0-9][0-9](?:-[1-5][0-9][0-9])?")
 
 # What may stand under `docker:`, passed to the engine as it is. Anything bgmon decides itself is not among them.
 DOCKER_OPTIONS = frozenset(
@@ -72,19 +74,27 @@ class TlsSection(Model):
 class RouteSection(Model):
     host: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Host names; `*.example.com` takes every name below. None takes every host."""
-    path: str = Field(default="/", pattern=r"^/")
+    path: str = Field(default="/", pattern=r"^/[!-~]*$")
     """Path prefix; the longest match wins."""
     strip: bool = False
     """Take the prefix off before the service sees the path."""
     tls: TlsSection | None = None
     """Certificate for these hosts."""
 
+    @field_validator("host")
+    @classmethod
+    def _names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _ROUTE_HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host name, such as shop.example.com or *.example.com")
+        return hosts
+
 
 class HealthSection(Model):
     mode: Literal["auto", "http", "docker", "running"] = "auto"
     """`auto`: by HTTP when `path` is set or there is a port, by Docker's HEALTHCHECK when the image has one and no path
     is set, else by staying up for `settle`."""
-    path: str | None = Field(default=None, pattern=r"^/")
+    path: str | None = Field(default=None, pattern=r"^/[!-~]*$")
     """Where health is asked for by HTTP."""
     scheme: Literal["http", "https"] = "http"
     """`https` asks over TLS, whatever the certificate says."""
@@ -115,7 +125,7 @@ class HealthSection(Model):
     def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for item in value:
             low, _, high = item.partition("-")
-            if not (low.isdigit() and (high or low).isdigit() and 100 <= int(low) <= int(high or low) <= 599):  # noqa: PLR2004
+            if not _STATUSES.fullmatch(item) or int(low) > int(high or low):
                 raise ValueError(f"{item!r} is no HTTP status (100 to 599) or range such as 200-399")
         return value
 
@@ -213,7 +223,7 @@ class SloSection(Model):
 
 
 class ServiceSection(Model):
-    image: str = Field(min_length=1)
+    image: Word
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
     hosts: tuple[Name, ...] = ()
     """Hosts that run it, by their names under `hosts`; none means this machine."""

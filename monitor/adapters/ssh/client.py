@@ -32,7 +32,7 @@ def run_on(
     Raises:
         UnreachableError: ssh could not connect, or there is no bgmon on the host.
     """
-    argv = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", *options, target, program, "job"]
+    argv = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", *options, "--", target, program, "job"]
     try:
         process = subprocess.Popen(  # noqa: S603 - ssh, with what bgmon.yml says
             argv,

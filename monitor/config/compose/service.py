@@ -13,6 +13,7 @@ from monitor.config.compose.health import health, ports
 from monitor.config.compose.ledger import Ledger, items, pairs, truth
 from monitor.config.compose.routes import traefik
 from monitor.config.compose.storage import networks, volumes
+from monitor.domain.digits import digits
 
 # Options of Compose by the names that the engine's library has for them.
 _TEXTS: Final = {
@@ -142,7 +143,7 @@ def _docker(context: Context, source: Ledger, resources: Ledger, labels: dict[st
     if truth(source.take("privileged")):
         docker["privileged"] = True
     if (score := source.take("oom_score_adj")) is not None:
-        docker["oom_score_adj"] = int(score) if str(score).lstrip("-").isdigit() else score
+        docker["oom_score_adj"] = int(score) if _number(score) else score
     if limits := source.take("ulimits"):
         docker["ulimits"] = _ulimits(limits)
     if reserved := resources.section("reservations").take("memory"):
@@ -174,7 +175,7 @@ def _ulimits(value: Any) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> bool:
-    return str(value).lstrip("-").isdigit()
+    return digits(str(value).removeprefix("-"))
 
 
 def _keeping(context: Context, source: Ledger, deploy: Ledger) -> dict[str, Any]:
