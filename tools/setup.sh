@@ -34,6 +34,8 @@ TEST_TOOLS="
   /usr/share/gocode/src/github.com/Masterminds/sprig:golang-github-masterminds-sprig-dev
   systemd-analyze:systemd
   openssl:openssl
+  pebble:pebble
+  curl:curl
 "
 
 say() { printf 'setup: %s\n' "$*"; }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.ports.proxy import Proxy
     from monitor.ports.requests import RequestStats
     from monitor.services.alerting.runner import Alerting
+    from monitor.services.certificates import CertificateKeeper
     from monitor.services.deploy.deps import DeployDeps, Emit
     from monitor.services.watchdog.daemon import Daemon
     from monitor.services.watchdog.one_shot import OneShot
@@ -102,6 +103,12 @@ class App(Resources):
         from monitor.bootstrap.watch import make_one_shot
 
         return make_one_shot(self, self.wiring, self.alerting)
+
+    def certificates_keeper(self, *, staging: bool = False) -> CertificateKeeper:
+        """What gets and renews certificates; with `staging` from the server for tests."""
+        from monitor.bootstrap.certificates import make_keeper
+
+        return make_keeper(self, self._current, staging=staging)
 
     def status_view(self) -> StatusView:
         """The picture that the last daemon left in the state file."""

@@ -17,7 +17,10 @@ from monitor.errors import BgmonError
 
 # name -> (module under monitor.cli, one line of help). The command object in the module is called `command`.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "build": ("build", "Build the images of services."),
+    "certs": ("certs", "Show certificates and when they end, or renew them."),
     "check": ("check", "Check bgmon.yml."),
+    "ci": ("ci", "Write a pipeline, and what it needs to know."),
     "completion": ("completion", "Print the shell's completion script."),
     "dashboard": ("dashboard", "Draw a service's board in the terminal, or preview boards as HTML."),
     "deploy": ("deploy", "Replace services by new versions, without losing a request."),

@@ -51,9 +51,33 @@ def load_file(path: FilePath, environ: Mapping[str, str] | None = None) -> Confi
     return load_text(read_text(path), str(path), os.environ if environ is None else environ)
 
 
+def load_builds(path: FilePath, environ: Mapping[str, str] | None = None) -> Config:
+    """What images are built of: `project`, and each service's `image` and `build`; only their variables must be set.
+
+    Raises:
+        ConfigError: with every problem found in them.
+    """
+    document = parse(read_text(path), str(path))
+    data = document.data if isinstance(document.data, dict) else {}
+    services = data.get("services")
+    if isinstance(services, dict):
+        kept = {
+            name: {key: section[key] for key in ("image", "build") if key in section}
+            if isinstance(section, dict)
+            else section
+            for name, section in services.items()
+        }
+        document.data = {key: data[key] for key in ("project",) if key in data} | {"services": kept}
+    return _checked(document, os.environ if environ is None else environ)
+
+
 def load_text(text: str, file: str, environ: Mapping[str, str]) -> Config:
     """As `load_file`, from text."""
-    document = parse(text, file)
+    return _checked(parse(text, file), environ)
+
+
+def _checked(document: Document, environ: Mapping[str, str]) -> Config:
+    file = document.file
     if not isinstance(document.data, dict):
         hint = "write one with: bgmon init"
         raise ConfigError([Problem(file, 0, "", "holds no settings: `project` and `services` are needed")], hint=hint)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from monitor.config.base import Duration, Model, Word, parse_address, parse_host, parse_port
-from monitor.config.service import TlsSection
+from monitor.config.tls import AcmeSection, TlsSection
 
 LOWEST_PORT = 1024
 
@@ -47,8 +47,10 @@ class ProxySection(Model):
     listen: tuple[str, ...] = ("0.0.0.0:80",)
     tls_listen: tuple[str, ...] = ("0.0.0.0:443",)
     """Where TLS is served once any certificate is declared."""
-    tls: TlsSection | None = None
-    """Default certificate, for routes without one of their own."""
+    tls: TlsSection | Literal["auto"] | None = None
+    """Default certificate, for routes without one of their own; `auto` gets one by ACME for each host of theirs."""
+    acme: AcmeSection = AcmeSection()
+    """Where `tls: auto` gets certificates."""
     redirect_https: bool = True
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     """Addresses on which `internal:` ports are bound. Set the host's private address to let other hosts call."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
@@ -13,6 +13,7 @@ from monitor.config.logs import LogsSection
 from monitor.config.notify import NotifySection
 from monitor.config.proxy import ProxySection
 from monitor.config.service import ServiceSection
+from monitor.config.tls import check_names
 from monitor.config.watch import WatchSection
 from monitor.domain.names import RESERVED_SERVICES
 
@@ -42,6 +43,13 @@ class HostSection(Model):
 class StateSection(Model):
     dir: str | None = None
     """Where the state, locks and the proxy's files live; the default is /var/lib/bgmon for root."""
+
+
+def _named(service: str, hosts: Iterable[str]) -> None:
+    try:
+        check_names(hosts)
+    except ValueError as error:
+        raise ValueError(f"services.{service}.route: {error}") from None
 
 
 class Config(Model):
@@ -95,6 +103,8 @@ class Config(Model):
                 if needed not in self.services or needed == name:
                     raise ValueError(f"services.{name}.depends_on: {needed!r} is no other service")
             for route in service.route:
+                if self.proxy.tls == "auto" and route.tls is None:
+                    _named(name, route.host)
                 for host in route.host or ("*",):
                     taken = entries.setdefault((host.lower(), route.path), name)
                     if taken != name:

@@ -16,8 +16,10 @@ from pydantic import (
 )
 
 from monitor.config.base import MAX_PORT, Duration, Model, Name, Share, Size, Word
+from monitor.config.build import BuildSection, as_build
 from monitor.config.logs import ServiceLogs
 from monitor.config.spelled import as_written, plain
+from monitor.config.tls import TlsSection, check_names
 
 _SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
 _ROUTE_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?|\*")
@@ -64,13 +66,6 @@ def _as_heal(value: object) -> object:
     return {"enabled": value} if value in ("on", "off", True, False) else value
 
 
-class TlsSection(Model):
-    cert: str
-    """Certificate chain, PEM."""
-    key: str | None = None
-    """Private key, PEM; not needed when `cert` holds it."""
-
-
 class RouteSection(Model):
     host: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Host names; `*.example.com` takes every name below. None takes every host."""
@@ -78,8 +73,16 @@ class RouteSection(Model):
     """Path prefix; the longest match wins."""
     strip: bool = False
     """Take the prefix off before the service sees the path."""
-    tls: TlsSection | None = None
-    """Certificate for these hosts."""
+    tls: TlsSection | Literal["auto"] | None = None
+    """Certificate for these hosts: a file, or `auto`, which gets one for each of them by ACME."""
+
+    @model_validator(mode="after")
+    def _names_for_certificates(self) -> RouteSection:
+        if self.tls == "auto":
+            if not self.host:
+                raise ValueError("tls: auto needs a host: a certificate is for a name")
+            check_names(self.host)
+        return self
 
     @field_validator("host")
     @classmethod
@@ -225,6 +228,8 @@ class SloSection(Model):
 class ServiceSection(Model):
     image: Word
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
+    build: Annotated[BuildSection | None, BeforeValidator(as_build)] = None
+    """What its image is built of, for `bgmon build` and pipelines; a text is short for `context`."""
     hosts: tuple[Name, ...] = ()
     """Hosts that run it, by their names under `hosts`; none means this machine."""
     port: int | None = Field(default=None, ge=1, le=MAX_PORT)

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.config.base import Duration, Model, Name, parse_address
-from monitor.config.service import TlsSection
+from monitor.config.tls import TlsSection
 
 _HTTP: Final = re.compile(r"https?://[^\s/]+\S*")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")

@@ -9,14 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.domain.names import COLORS, Color
 from monitor.domain.proxy.routes import ServiceRoute, Slot
 from monitor.domain.proxy.settings import ProxySettings
-from monitor.domain.proxy.table import Certificate, binds, certificates, entries, listeners, wildcards
+from monitor.domain.proxy.table import (
+    FILES,
+    Certificate,
+    automatic,
+    binds,
+    certificates,
+    entries,
+    listeners,
+    wildcards,
+)
 from monitor.render.haproxytext import config_template, lines, page_template, pair, version_word
 
 CONFIG: Final = "haproxy.cfg"
@@ -29,6 +38,8 @@ INTERNAL_MAP: Final = "internal.map"
 VERSIONS_MAP: Final = "versions.map"
 MAINTENANCE_MAP: Final = "maintenance.map"
 CERTIFICATES: Final = "certificates.list"
+SECURED_MAP: Final = "secured.map"  # hosts whose plain requests are sent to https
+CHALLENGES_MAP: Final = "challenges.map"  # what an ACME server asks for, by token
 MAINTENANCE_PAGE: Final = "maintenance.html"
 
 # A service's second backend: where a request goes whose first try failed, and waits. `docs/proxy.md` says why.
@@ -51,15 +62,25 @@ _PAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RenderedProxy:
-    """`files` are texts by name; `structure` changes when a running proxy must reload to be what they say."""
+    """`files` are texts by name; `structure` changes when a running proxy must reload to be what they say.
+
+    Certificates are files as well, which whoever writes them has: `certificates` are a person's own, `automatic` hosts
+    get theirs by ACME. What is in them is no structure, for a running proxy takes another one over.
+    """
 
     files: Mapping[str, str]
     certificates: tuple[tuple[str, Certificate], ...]
+    automatic: tuple[tuple[str, str], ...]  # file, host
     structure: str
 
 
 def render(
-    routes: Sequence[ServiceRoute], settings: ProxySettings, *, maintenance_page: str | None = None, salt: str = ""
+    routes: Sequence[ServiceRoute],
+    settings: ProxySettings,
+    *,
+    maintenance_page: str | None = None,
+    issued: Callable[[str], bool] = lambda _: False,
+    challenges: str = "",
 ) -> RenderedProxy:
     """Everything HAProxy reads.
 
@@ -67,16 +88,32 @@ def render(
         routes: the services, each once.
         settings: the rest.
         maintenance_page: HTML to show instead of bgmon's own page.
-        salt: stands for file contents that count as structure but are not rendered, such as certificates.
+        issued: whether a host has a certificate by ACME.
+        challenges: the map of ACME challenges as it stands.
 
     Raises:
         ProxyError: one address is wanted for two things.
     """
-    certs = tuple((f"certificate-{i}.pem", cert) for i, cert in enumerate(certificates(routes, settings)))
+    certs = tuple((certificate_file(cert), cert) for cert in certificates(routes, settings))
+    auto = tuple((automatic_file(host), host) for host in automatic(routes, settings))
     blank = [replace(route, slots={}, maintenance=False) for route in routes]
-    fixed = _files(blank, settings, certs, maintenance_page, structure="")
-    digest = hashlib.sha256(json.dumps([sorted(fixed.items()), salt]).encode()).hexdigest()[:32]
-    return RenderedProxy(_files(routes, settings, certs, maintenance_page, structure=digest), certs, digest)
+    fixed = _files(blank, settings, certs, auto, maintenance_page, structure="")
+    digest = hashlib.sha256(json.dumps(sorted(fixed.items())).encode()).hexdigest()[:32]
+    files = _files(routes, settings, certs, auto, maintenance_page, structure=digest)
+    if auto:
+        files[CHALLENGES_MAP] = challenges
+    files[SECURED_MAP] = lines([pair(FILES, "1"), *(pair(host, str(int(issued(host)))) for _, host in auto)])
+    return RenderedProxy(files, certs, auto, digest)
+
+
+def certificate_file(certificate: Certificate) -> str:
+    """Named after where it comes from, so that the last good copy is found again."""
+    key = json.dumps([certificate.files.cert, certificate.files.key])
+    return f"certificate-{hashlib.sha256(key.encode()).hexdigest()[:12]}.pem"
+
+
+def automatic_file(host: str) -> str:
+    return f"auto-{host.replace('*', '_')}.pem"
 
 
 def version_key(service: str, color: Color) -> str:
@@ -87,6 +124,7 @@ def _files(
     routes: Sequence[ServiceRoute],
     settings: ProxySettings,
     certs: tuple[tuple[str, Certificate], ...],
+    auto: tuple[tuple[str, str], ...],
     maintenance_page: str | None,
     *,
     structure: str,
@@ -97,9 +135,7 @@ def _files(
     files = {name: page.render(title=title, text=text) for name, (title, text) in _PAGES.items()}
     if maintenance_page is not None:
         files[MAINTENANCE_PAGE] = maintenance_page
-    files[HOSTS_MAP] = lines(
-        pair(e.key, f"{e.service}|{e.prefix if e.strip else ''}|{'s' if e.https else ''}") for e in table
-    )
+    files[HOSTS_MAP] = lines(pair(e.key, f"{e.service}|{e.prefix if e.strip else ''}|{e.secured}") for e in table)
     files[WILDCARDS_MAP] = lines(pair(host[1:], host) for host in wildcards(table))
     files[INTERNAL_MAP] = lines(
         pair(f"{port.port}/{name}", service) for port in ports for name, service in port.services
@@ -110,12 +146,15 @@ def _files(
         for color in COLORS
     )
     files[MAINTENANCE_MAP] = lines(pair(route.service, str(int(route.maintenance))) for route in routes)
-    files[CERTIFICATES] = lines(pair(name, " ".join(cert.hosts)).strip() for name, cert in certs)
+    files[CERTIFICATES] = lines(
+        [*(pair(name, " ".join(cert.hosts)).strip() for name, cert in certs), *(pair(*found) for found in auto)]
+    )
     files[CONFIG] = config_template("haproxy.cfg.j2").render(
         settings=settings,
         structure=structure,
         public=[address for address in settings.listen if address in binds(routes, settings)],
-        certificates=certs,
+        certificates=files[CERTIFICATES],
+        automatic=auto,
         listeners=ports,
         wildcards=wildcards(table),
         strips={entry.prefix: _strip_pattern(entry.prefix) for entry in table if entry.strip},

@@ -23,6 +23,7 @@ ConditionKind = Literal[
     "rolled-back",
     "deployed",
     "log-source",
+    "certificate",  # it ends soon, or could not be got
     "state",
     "test",  # `bgmon notify test`
     "orphan",  # a container with our labels that no release knows

@@ -6,8 +6,9 @@ All durations are seconds, all sizes bytes, all shares lie between 0 and 1. Fiel
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+AUTO: Final = "auto"  # as a route's `tls`: a certificate by ACME for each of its hosts
 HealthMode = Literal["auto", "http", "docker", "running"]
 
 
@@ -37,7 +38,7 @@ class RouteSpec:
     host: tuple[str, ...] = ()
     path: str = "/"
     strip: bool = False
-    tls: TlsFiles | None = None
+    tls: TlsFiles | Literal["auto"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

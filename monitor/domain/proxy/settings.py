@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from monitor.domain.deploy.spec import TlsFiles
 
@@ -22,7 +23,7 @@ class ProxySettings:
 
     listen: tuple[str, ...] = ("0.0.0.0:80",)
     tls_listen: tuple[str, ...] = ("0.0.0.0:443",)
-    tls: TlsFiles | None = None
+    tls: TlsFiles | Literal["auto"] | None = None
     redirect_https: bool = True
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     timeouts: ProxyTimeouts = ProxyTimeouts()
