@@ -46,6 +46,9 @@ MAINTENANCE_PAGE: Final = "maintenance.html"
 WAITING: Final = "bgmon:waiting:"
 # In the service's own backend the way to the second one; there, the server that refuses every connection.
 PARKED: Final = "parked"
+# RFC 9110, section 7.2: a name or an address in brackets, and a port. An underscore is no part of a host's name and is
+# used all the same.
+HOST_PATTERN: Final = r"^([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?[.]?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
 # What is asked whether a color answers, before a request that waits is sent to it. It refuses connections itself.
 DOOR: Final = "door-"
 COLOR_HEADER: Final = "x-bgmon-color"  # from the second backend to the first, never to a client
@@ -161,6 +164,7 @@ def _files(
         tls_port=_tls_port(settings),
         backends=[_backend(route) for route in routes],
         log_format=log_format(),
+        host_pattern=HOST_PATTERN,
         waiting=WAITING,
         waiting_socket=WAITING_SOCKET,
         color_header=COLOR_HEADER,
