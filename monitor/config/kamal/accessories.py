@@ -21,7 +21,7 @@ def accessory_section(key: str, name: str, given: Any, data: Mapping[str, Any], 
 
     source = Ledger(given)
     service = text_of(source.take("service") or f"{text_of(data['service'])}-{key}")
-    section: dict[str, Any] = {"image": _image(source)}
+    section: dict[str, Any] = {"image": _image(source, say)}
     for place in _PLACES:
         if (value := source.take(place)) is not None:
             say(f"{place}: it runs on {', '.join(text_of(item) for item in items(value))}", "hosts")
@@ -47,12 +47,13 @@ def accessory_section(key: str, name: str, given: Any, data: Mapping[str, Any], 
     return {part: value for part, value in section.items() if value not in ({}, [])}
 
 
-def _image(source: Ledger) -> str:
+def _image(source: Ledger, say: Any) -> str:
     image = text_of(source.take("image"))
     registry = source.section("registry")
     server = registry.take("server")
-    for key in ("username", "password"):
-        registry.take(key)  # a login is Docker's own
+    login = [f"registry.{key}" for key in ("username", "password") if registry.take(key) is not None]
+    if login:
+        say(f"{', '.join(login)}: not taken over: docker login, on each host", "image")
     return posixpath.join(text_of(server), image) if server else image
 
 

@@ -46,7 +46,8 @@ def _role(name: str, hosts: Any, own: dict[str, Any]) -> Role:
         host, tags = next(iter(item.items()), ("", [])) if isinstance(item, Mapping) else (item, [])
         if host and text_of(host) not in role.hosts:
             role.hosts.append(text_of(host))
-        role.tags += [text_of(tag) for tag in items(tags)]
+        if items(tags):
+            role.tags.append(f"{text_of(host)}: {', '.join(text_of(tag) for tag in items(tags))}")
     return role
 
 
@@ -74,9 +75,9 @@ def role_section(role: Role, name: str, shared: Shared, notes: Notes) -> dict[st
     if role.hosts:
         section["hosts"] = [shared.called[host] for host in role.hosts]
     if role.tags:
-        used = ", ".join(dict.fromkeys(role.tags))
+        used = "; ".join(dict.fromkeys(role.tags))
         say(
-            f"servers: tags of hosts ({used}) are not taken over: a service has the same env on all of its hosts",
+            f"servers: tags of hosts ({used}) are not taken over: a service has one env on all of its hosts",
             "hosts",
         )
     special = own.take("proxy")

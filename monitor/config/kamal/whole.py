@@ -167,9 +167,7 @@ def say_whole(data: Mapping[str, Any], notes: Notes, *, primary: str, accessorie
         notes.add(WHOLE, f"not taken over: {', '.join(left)}")
     env = data.get("env")
     if isinstance(env, Mapping) and env.get("tags"):
-        notes.add(
-            WHOLE, f"{shown('env.tags', env['tags'])}: not taken over: a service has the same env on all of its hosts"
-        )
+        notes.add(WHOLE, f"{shown('env.tags', env['tags'])}: not taken over: a service has one env on all of its hosts")
     aliases = data.get("aliases")
     for name, command in aliases.items() if isinstance(aliases, Mapping) else ():
         text = command.get("command") if isinstance(command, Mapping) else command
