@@ -25,7 +25,12 @@ demo: ## Deploys, a refused and a reverted release, a rollback and healing, unde
 test: ## Lint and run every test, on a real Docker engine
 	@tools/setup.sh
 	@$(MAKE) --no-print-directory lint
-	@$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS) $(ARGS)
+	@$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS) -m 'not fleet' $(ARGS)
+
+.PHONY: fleet
+fleet: ## Deploys to several machines (in namespaces) that die, hang and lose their connections; needs root
+	@tools/setup.sh
+	@$(WITH_ENGINE) $(PYTHON) -m pytest tests/fleet $(ARGS)
 
 # Tests that start nothing but Python: no engine, no proxy, no Debian tool, no browser.
 ALONE := not engine and not proxy and not private_engine and not browser and not tools

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from collections.abc import Callable
 
     from monitor.bootstrap.generation import Generation
+    from monitor.bootstrap.hosts import ProjectHosts
     from monitor.config.schema import Config
     from monitor.domain.deploy.spec import ServiceSpec
     from monitor.domain.proxy.routes import ServiceRoute
@@ -90,6 +91,12 @@ class App(Resources):
         from monitor.bootstrap.deploy import make_deps
 
         return make_deps(self, self._current, lambda: self.alerting, emit, cancelled=cancelled, chat=chat)
+
+    def hosts(self, *, sharing: bool = False) -> ProjectHosts:
+        """The hosts of bgmon.yml; with `sharing`, commands share connections, and it has to be closed."""
+        from monitor.bootstrap.hosts import ProjectHosts
+
+        return ProjectHosts(self, self.wiring, sharing=sharing)
 
     def watch_daemon(self) -> Daemon:
         """The daemon, not yet started. Raises StateError without a usable state file."""

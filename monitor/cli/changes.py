@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from monitor.cli.output import emit_event
-from monitor.cli.remote import job, names_of_this_host
 from monitor.errors import BgmonError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -124,13 +122,14 @@ def _since_served(app: App, git: Git, name: str, versions: dict[str, str | None]
 
 def _served(app: App) -> dict[str, dict[str, str | None]]:
     """Of each service, the version that each of its hosts runs."""
+    from monitor.bootstrap.hosts import names_of_this_host
     from monitor.domain.hosts import placement
 
     declared = {name: section.ssh for name, section in app.config.hosts.items()}
     answers: dict[str, dict[str, str | None]] = {}
     found: dict[str, dict[str, str | None]] = {}
     for name, section in app.config.services.items():
-        is_local, others = placement(declared, section.hosts, names_of_this_host())
+        is_local, others = placement(declared, section.hosts, names_of_this_host(app.project))
         active = app.store.active(name) if is_local else None
         found[name] = {"this machine": active.version if active else None} if is_local else {}
         for host in others:
@@ -141,20 +140,13 @@ def _served(app: App) -> dict[str, dict[str, str | None]]:
 
 
 def _asked(app: App, host: str) -> dict[str, str | None]:
-    from monitor.adapters.ssh.client import run_on
+    from monitor.services.fleet.lines import Document
 
-    section = app.config.hosts[host]
-    lines: list[str] = []
-    run_on(
-        section.ssh or "",
-        job(app, ["status", "--json"], host, ()),
-        lines.append,
-        options=section.options,
-        program=section.program,
-    )
+    document = Document()
+    app.hosts().run(host, ["status", "--json"], document.piece)
     try:
-        rows: Sequence[dict[str, Any]] = json.loads("\n".join(lines))["services"]
+        rows: Sequence[dict[str, Any]] = document.value()["services"]
         return {row["name"]: row["version"] for row in rows}
     except (ValueError, KeyError, TypeError):
-        said = lines[0] if lines else "nothing"
+        said = "".join(document.said).strip() or "nothing"
         raise UnreachableError(f"{host}: bgmon status answered {said[:200]!r}") from None

@@ -11,7 +11,7 @@ import click
 from monitor.cli.changes import SINCE_HELP, changed_since, say_changed
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import carry_out, wait_option
-from monitor.cli.fleet import HERE, deploy_on_hosts, split_by_host
+from monitor.cli.fleet import attach, deploy_on_hosts, split_by_host
 from monitor.cli.services import complete_service, spec_of
 from monitor.errors import BgmonError, UsageError
 
@@ -35,7 +35,9 @@ class _Asked:
 @click.option("--pull", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--no-bake", is_flag=True, help="Do not watch green before blue goes.")
 @click.option("--here", is_flag=True, help="Only on this machine, whatever hosts the service has.")
+@click.option("--hosts", metavar="NAME,...", help="Only on these of the service's hosts.")
 @click.option("--undo", is_flag=True, help="When one host fails, roll back those that were done before.")
+@click.option("--attach", "rollout", metavar="ID", help="Show how a rollout went on whose caller was lost.")
 @click.option("--resume", is_flag=True, help="Only finish or undo what a killed deploy left.")
 @click.option("--dry-run", is_flag=True, help="Print the dry_run, change nothing.")
 @wait_option
@@ -51,7 +53,9 @@ def command(  # noqa: PLR0917 - click passes them by name
     pull: str,
     no_bake: bool,
     here: bool,
+    hosts: str | None,
     undo: bool,
+    rollout: str | None,
     resume: bool,
     dry_run: bool,
     wait: float,
@@ -68,10 +72,13 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon deploy core search --tag abc            two services, side by side
       bgmon deploy core=reg/core:abc search=reg/search:def
       bgmon deploy core --dry-run                   print the dry_run
+      bgmon deploy core --tag abc --hosts vps1      on one of its hosts alone
       bgmon deploy --changed-since deployed --tag $(git rev-parse HEAD)
       bgmon deploy --resume                         settle what a killed deploy left
     """
     app = settings.app()
+    if rollout is not None:
+        return attach(app, rollout, as_json=as_json, verbose=settings.verbose)
     if resume:
         return _resume(app, services, wait=wait, as_json=as_json)
     asked = [_Asked(name, given or None) for name, _, given in (item.partition("=") for item in services)]
@@ -93,17 +100,17 @@ def command(  # noqa: PLR0917 - click passes them by name
     ]
     if dry_run:
         return _show_plan(app, orders, reasons, as_json=as_json)
-    options = ["--pull", pull, "--wait", f"{wait:g}s", *(["--no-bake"] if no_bake else [])]
-    local, remote = (orders, {}) if here else split_by_host(app, orders)
+    local, spread = (orders, {}) if here else split_by_host(app, orders, hosts)
+    jobs: dict[str, Callable[[Any], Any]] = {}
     if local:
         app.engine.ask_ahead()
-    jobs: dict[str, Callable[[Any], Any]] = {}
     for order in local:
         jobs[order.spec.name] = _job(order)
     code = carry_out(settings, app, jobs, as_json=as_json) if jobs else 0
-    if code or not remote:
+    if code or not spread:
         return code
-    code = deploy_on_hosts(app, remote, options, before=[HERE] if jobs else [], undo=undo, as_json=as_json)
+    options = ["--no-bake"] if no_bake else []
+    code = deploy_on_hosts(settings, app, spread, options, undo=undo, as_json=as_json)
     if code and undo and jobs:
         back: dict[str, Callable[[Any], Any]] = {name: _back(name) for name in jobs}
         carry_out(settings, app, back, as_json=as_json)

@@ -51,7 +51,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "watch": ("watch", "Run the watchdog daemon."),
 }
 
-HIDDEN: Final = frozenset({"job"})  # for bgmon itself, on other hosts
+HIDDEN: Final = frozenset({"hold", "job"})  # for bgmon itself, on other hosts
 
 
 class LazyGroup(click.Group):
@@ -73,16 +73,18 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """With --host, everything after it is another host's to run."""
         host = ctx.params.get("host")
+        # click 8.2 renamed it
+        head = getattr(ctx, "_protected_args", None) or ctx.protected_args
+        argv = [*head, *ctx.args]
+        ctx.meta["bgmon.argv"] = argv
         if not host:
             return super().invoke(ctx)
         from monitor.bootstrap import build  # kept out of --help's imports
         from monitor.cli.remote import run_remote
 
-        # click 8.2 renamed it
-        head = getattr(ctx, "_protected_args", None) or ctx.protected_args
-        argv = [*head, *ctx.args]
-        app = build(ctx.params.get("config_file"))
-        return run_remote(app, host, argv, [item.partition("=")[0] for item in argv])
+        if not argv:
+            raise click.UsageError("--host NAME goes before a command")
+        return run_remote(build(ctx.params.get("config_file")), host, argv)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from monitor.config.base import Model, Name, Word, one_word
+from monitor.config.base import Duration, Model, Name, Word, one_word
 from monitor.config.generate import GenerateSection
 from monitor.config.logs import LogsSection
 from monitor.config.notify import NotifySection
@@ -36,6 +36,10 @@ class HostSection(Model):
     """`user@host` or `ssh://user@host:port`, as ssh takes it; none means this machine."""
     options: tuple[str, ...] = ()
     """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
+    jump: Annotated[str, AfterValidator(_ssh_target)] | None = None
+    """Host through which ssh goes, as `ssh` has it; `options` hold for it as well."""
+    patience: Duration = 90.0
+    """How long it may be silent during a deploy before the deploy is given up."""
     program: Word = "bgmon"
     """Where bgmon is found on that host."""
 
@@ -88,6 +92,15 @@ class Config(Model):
         self._variables, self._sealed = secrets, sealed
         return self
 
+    def _hosts_of(self, name: str, service: ServiceSection) -> None:
+        for host in service.hosts:
+            if host not in self.hosts:
+                known = ", ".join(self.hosts) or "none are declared"
+                raise ValueError(f"services.{name}.hosts: {host!r} is not under hosts ({known})")
+        first = service.deploy.hosts.first
+        if first is not None and first not in service.hosts:
+            raise ValueError(f"services.{name}.deploy.hosts.first: {first!r} is none of the service's hosts")
+
     @model_validator(mode="after")
     def _references(self) -> Config:
         entries: dict[tuple[str, str], str] = {}
@@ -95,10 +108,7 @@ class Config(Model):
         for name, service in self.services.items():
             if name in RESERVED_SERVICES:
                 raise ValueError(f"services.{name}: the name is reserved for bgmon's own container")
-            for host in service.hosts:
-                if host not in self.hosts:
-                    known = ", ".join(self.hosts) or "none are declared"
-                    raise ValueError(f"services.{name}.hosts: {host!r} is not under hosts ({known})")
+            self._hosts_of(name, service)
             for needed in service.depends_on:
                 if needed not in self.services or needed == name:
                     raise ValueError(f"services.{name}.depends_on: {needed!r} is no other service")

@@ -17,6 +17,7 @@ from pydantic import (
 
 from monitor.config.base import MAX_PORT, Duration, Model, Name, Share, Size, Word
 from monitor.config.build import BuildSection, as_build
+from monitor.config.entry import EntrySection
 from monitor.config.logs import ServiceLogs
 from monitor.config.spelled import as_written, plain
 from monitor.config.tls import TlsSection, check_names
@@ -66,7 +67,7 @@ def _as_heal(value: object) -> object:
     return {"enabled": value} if value in ("on", "off", True, False) else value
 
 
-class RouteSection(Model):
+class RouteSection(EntrySection):
     host: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Host names; `*.example.com` takes every name below. None takes every host."""
     path: str = Field(default="/", pattern=r"^/[!-~]*$")
@@ -91,6 +92,12 @@ class RouteSection(Model):
             if not _ROUTE_HOST.fullmatch(host):
                 raise ValueError(f"{host!r} is no host name, such as shop.example.com or *.example.com")
         return hosts
+
+    @model_validator(mode="after")
+    def _first_host(self) -> RouteSection:
+        if self.redirect and (not self.host or self.host[0].startswith("*.")):
+            raise ValueError("redirect needs a first host that is a name")
+        return self
 
 
 class HealthSection(Model):
@@ -164,6 +171,28 @@ class BakeSection(Model):
     """Most lines of its log for events of `logs.count`, for instance `{errors: 10}`."""
 
 
+class RolloutSection(Model):
+    order: Literal["rolling"] = "rolling"
+    """One group of hosts after another."""
+    parallel: int = Field(default=1, ge=1, le=100)
+    """How many hosts are deployed to at the same time."""
+    pause: Duration = 0.0
+    """Time between one group and the next."""
+    on_failure: Literal["stop", "rollback"] = "stop"
+    """When a host fails: `stop` leaves the others as they are, `rollback` takes those that are done back, the last one
+    first."""
+    first: Name | None = None
+    """This host alone before all others."""
+    bake: Duration = 0.0
+    """How long `first` is watched before the others follow."""
+
+    @model_validator(mode="after")
+    def _bake_of_the_first(self) -> RolloutSection:
+        if self.bake and self.first is None:
+            raise ValueError("bake needs first: the host to be watched")
+        return self
+
+
 class DeploySection(Model):
     bake: Annotated[BakeSection, BeforeValidator(_as_bake)] = BakeSection()
     """How green is judged after the switch."""
@@ -177,6 +206,8 @@ class DeploySection(Model):
     """Earlier releases to keep for rollbacks."""
     hook_timeout: Duration = 300.0
     """How long a hook may run."""
+    hosts: RolloutSection = RolloutSection()
+    """In which order the service's hosts get a new version."""
 
     @field_validator("canary")
     @classmethod

@@ -312,6 +312,32 @@ def test_build_needs_only_the_variables_of_images(history: Path, run: Run, monke
     assert "reg.example.com/core:abc" in run("build", "core", "--tag", "abc", "--dry-run")[1]
 
 
+def test_one_image_of_several_services_is_built_once(repository: Path, run: Run) -> None:
+    (repository / "bgmon.yml").write_text(
+        "project: shop\nservices:\n  web: {image: reg/app, build: .}\n  jobs: {image: reg/app, build: .}\n"
+    )
+    commit(repository)
+    _, out, _ = run("build", "--all", "--dry-run")
+    assert out.count("docker buildx build") == 1
+    assert "# jobs: reg/app:" in out
+
+
+def test_the_commands_of_the_page_do_what_it_says(history: Path, run: Run) -> None:
+    """docs/ci.md, each line that needs no engine, as it is written."""
+    import shlex
+
+    text = (ROOT / "docs" / "ci.md").read_text()
+    (history / "services/core/app.py").write_text("2")
+    commit(history)
+    lines = [line.strip().partition("  #")[0] for line in text.splitlines() if line.startswith("    bgmon ")]
+    alone = [line for line in lines if "|" not in line and "--push" not in line and "ci init" not in line]
+    assert len(alone) >= 3
+    for line in alone:
+        code, out, err = run(*shlex.split(line)[1:])
+        assert code == 0, (line, err)
+        assert "core" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [((), "which service?"), (("redis",), "redis has no `build`"), (("nope",), "there is no service 'nope'")],

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
+import socketserver
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +15,7 @@ from monitor.domain.deploy.spec import RouteSpec
 from monitor.domain.proxy.routes import Slot
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.proxy
 
@@ -35,6 +40,26 @@ def answer(world: ProxyWorld, line: bytes, *headers: bytes) -> tuple[int, str]:
     status = re.match(rb"HTTP/1\.[01] (\d{3})", found)
     assert status is not None, found[:200]
     return int(status[1]), found.partition(b"\r\n\r\n")[2].decode("latin-1")
+
+
+@contextlib.contextmanager
+def answers_with(*headers: bytes) -> Iterator[int]:
+    """The port of a server that answers /big with these headers, and everything else without."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            lines = list(iter(self.rfile.readline, b"\r\n"))
+            extra = headers if b"/big" in lines[0] else ()
+            self.wfile.write(b"\r\n".join([b"HTTP/1.1 200 OK", b"Content-Length: 2", *extra, b"", b"ok"]))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -138,3 +163,52 @@ def test_without_a_host(two: ProxyWorld, servers: list[Upstream]) -> None:
     assert answer(two, b"GET / HTTP/1.0")[0] == 404
     assert answer(two, b"GET / HTTP/1.1", b"Host:")[0] in (400, 404)
     assert served(two, servers) == (0, 0)
+
+
+def cookies(size: int) -> bytes:
+    return b"Cookie: c=" + b"x" * size
+
+
+def many(count: int) -> tuple[bytes, ...]:
+    return tuple(b"X-%d: y" % number for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ((cookies(15_000),), 200),
+        ((cookies(62_000),), 200),
+        ((cookies(70_000),), 400),
+        (many(240), 200),
+        (many(300), 400),
+    ],
+)
+def test_the_head_of_a_request_has_a_limit(
+    two: ProxyWorld, servers: list[Upstream], headers: tuple[bytes, ...], status: int
+) -> None:
+    got, _ = answer(two, b"GET / HTTP/1.1", b"Host: a.test", *headers)
+    assert got == status or (status == 400 and got == 431)  # HAProxy 3.2 says 431
+    assert served(two, servers) == (int(status == 200), 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [((b"X: " + b"x" * 62_000,), 200), (many(240), 200), ((b"X: " + b"x" * 70_000,), 502), (many(300), 502)],
+)
+def test_the_head_of_an_answer_has_a_limit_that_the_page_tells(
+    world: ProxyWorld, headers: tuple[bytes, ...], status: int
+) -> None:
+    with answers_with(*headers) as port:
+        slot = Slot(port=port, version="v1", state="ready")
+        world.driver.boot([route("site", RouteSpec(("a.test",), "/"), blue=slot)])
+        got, page = answer(world, b"GET /big HTTP/1.1", b"Host: a.test")
+        assert got == status
+        assert ("64 KiB or 250 headers" in page) == (status == 502)
+        assert [line["status"] for line in wait_until(world.log, what="the request's line in the log")] == [status]
+
+
+def test_limits_are_settable(world: ProxyWorld) -> None:
+    world.make(max_header="128k", max_headers=1000)
+    with answers_with(b"X: " + b"x" * 100_000, *many(900)) as port:
+        world.driver.boot([route("site", *ROUTES, blue=Slot(port=port, version="v1", state="ready"))])
+        assert answer(world, b"GET /big HTTP/1.1", b"Host: a.test", cookies(100_000), *many(900))[0] == 200

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from monitor.config.base import parse_duration
 from monitor.config.compose.file import Context
-from monitor.config.compose.ledger import Ledger, items, truth
+from monitor.config.compose.ledger import Ledger, items, looks_secret, truth
 from monitor.domain.digits import digits
 
 _URL: Final = re.compile(r"https?://[^\s\"'|;)]+")
@@ -85,8 +85,10 @@ def health(context: Context, source: Ledger, section: dict[str, Any]) -> dict[st
     made: dict[str, Any] = {}
     more: dict[str, Any] = {}
     if words and match is None:
+        said = " ".join(words)
+        what = "" if looks_secret("", said) else f" ({said})"
         context.say(
-            "healthcheck: its test is a command; put it into the image as HEALTHCHECK, or set health.path",
+            f"healthcheck: its test is a command{what}; put it into the image as HEALTHCHECK, or set health.path",
             "health",
         )
     elif match is not None:
@@ -130,6 +132,8 @@ def _timing(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     retries = str(given["retries"] or "")
     if digits(retries) and 1 <= int(retries) <= 100:  # noqa: PLR2004 - as health.failures
         made["failures"] = int(retries)
+    elif retries:
+        context.say(f"healthcheck: retries is not taken over: {retries}", "health")
     if "start_period" in seconds:
         whole = seconds["start_period"] + seconds.get("interval", 30.0) * made.get("failures", 3)
         made["start"] = f"{max(60, round(whole))}s"

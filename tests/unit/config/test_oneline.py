@@ -73,7 +73,13 @@ def test_a_key_is_one_line(name: str) -> None:
 
 def test_what_a_container_gets_may_have_lines() -> None:
     env = {"KEY": "-----BEGIN-----\nabc\n"}
-    service = {"image": "x", "port": 3000, "env": env, "command": ["sh", "-c", "a\nb\n"], "health": {"path": "/h", "body": "a\nb"}}
+    service = {
+        "image": "x",
+        "port": 3000,
+        "env": env,
+        "command": ["sh", "-c", "a\nb\n"],
+        "health": {"path": "/h", "body": "a\nb"},
+    }
     core = load_text(with_value("services.core", service), "bgmon.yml", {}).services["core"]
     assert core.command == ("sh", "-c", "a\nb\n")
     assert dict(core.env) == env
