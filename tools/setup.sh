@@ -36,6 +36,7 @@ TEST_TOOLS="
   openssl:openssl
   pebble:pebble
   curl:curl
+  git:git
 "
 
 say() { printf 'setup: %s\n' "$*"; }

@@ -145,7 +145,10 @@ def test_no_secret_is_where_pull_requests_run_and_each_action_is_pinned(reposito
     jobs = yaml.safe_load(text)["jobs"]
     assert "secrets." not in json.dumps(jobs["check"])
     assert "environment" not in jobs["check"]
-    assert jobs["check"]["env"] == {"VERSION": "placeholder-version", "SLACK_URL": "https://example.com/slack_url"}
+    assert jobs["check"]["env"] == {
+        "VERSION": "placeholder-version",
+        "SLACK_URL": "https://hooks.slack.com/services/T00000000/B00000000/placeholder",
+    }
     assert "SSH_KEY" not in json.dumps(jobs["build"])
     assert {"NPM_TOKEN", "VERSION", "BUILD_SERVICES"} == set(jobs["build"]["steps"][-1]["env"])
     assert jobs["build"]["permissions"] == {"contents": "read", "packages": "write", "id-token": "write"}
@@ -162,6 +165,22 @@ def test_a_service_without_a_host_cannot_be_deployed_by_a_pipeline(repository: P
     assert code == 2
     assert "core, web has no host" in err
     assert not (repository / ".github").exists()
+
+
+@pytest.mark.parametrize(("variable", "value", "kept"), [
+    ("SLACK_URL", "https://hooks.slack.com/services/T0AAA/B0BBB/s3cr3t", True),
+    ("CHAT_URL", "mailtos://me:s3cr3t@example.com?to=oncall@example.com", False),
+])  # fmt: skip
+def test_generated_files_are_checked_where_placeholders_make_the_same(  # noqa: PLR0917 - fixtures and cases
+    repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, kept: bool
+) -> None:
+    (repository / "bgmon.yml").write_text(f'{PLAIN}notify: {{urls: ["${{{variable}}}"]}}\n')
+    monkeypatch.setenv(variable, value)
+    assert run("generate")[0] == 0
+    code, out, _ = run("ci", "init", "generic", "--json")
+    assert code == 0
+    assert ("bgmon generate --check" in (repository / "ci/bgmon.sh").read_text()) == kept
+    assert any("is left out" in note for note in json.loads(out)["notes"]) != kept
 
 
 def test_what_is_there_is_not_written_over(repository: Path, run: Run) -> None:
