@@ -37,6 +37,7 @@ TEST_TOOLS="
   openssl:openssl
   pebble:pebble
   curl:curl
+  git:git
 "
 
 say() { printf 'setup: %s\n' "$*"; }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
+from monitor.domain.digits import digits
 from monitor.render.site import Engine, Kind, Mail
 
 _TEAMS_HOSTS: Final = (".webhook.office.com", ".logic.azure.com", ".powerplatform.com", ".api.powerplatform.com")
@@ -84,7 +85,7 @@ def _why_not(channel: Any) -> str:
 def _telegram(channel: Any) -> Iterator[Target]:
     for chat, topic in channel.targets:
         settings = {"chatid": str(chat)} | ({"message_thread_id": str(topic)} if topic is not None else {})
-        numeric = str(chat).lstrip("-").isdigit()
+        numeric = digits(str(chat).removeprefix("-"))
         lacks: dict[Engine, str] = {} if numeric else {"alertmanager": f"it takes a chat by its number, not {chat}"}
         yield Target("telegram", settings, {"bottoken": channel.bot_token}, lacks=lacks)
 

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 from monitor.config.base import Duration, Model, Name
 from monitor.domain.alerting.conditions import Severity
 
-_HTTP: Final = re.compile(r"^https?://[^\s/]+\S*$")
-_TIMES: Final = re.compile(r"^([01]\d|2[0-3]):([0-5]\d)-(([01]\d|2[0-3]):([0-5]\d)|24:00)$")
-_TARGET: Final = re.compile(r"^[^\s/]+:[0-9]{1,5}$")
+_HTTP: Final = re.compile(r"https?://[^\s/]+\S*")
+_TIMES: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(([01]\d|2[0-3]):([0-5]\d)|24:00)")
+_TARGET: Final = re.compile(r"[^\s/]+:[0-9]{1,5}")
 
 
 def _http_url(value: str) -> str:
-    if not _HTTP.match(value):
+    if not _HTTP.fullmatch(value):
         raise ValueError(f"{value!r} is no http URL, such as http://127.0.0.1:3100")
     if urlsplit(value).username is not None:
         raise ValueError("holds a user or password, which generated files would show: leave it out")
@@ -77,7 +77,7 @@ class MuteSection(Model):
     @classmethod
     def _form(cls, times: tuple[str, ...]) -> tuple[str, ...]:
         for item in times:
-            if not _TIMES.match(item) or item[:5] == item[6:]:
+            if not _TIMES.fullmatch(item) or item[:5] == item[6:]:
                 raise ValueError(f"{item!r} is no span of a day, such as 22:00-07:00")
         return times
 
@@ -117,7 +117,7 @@ class GenerateSection(Model):
     @classmethod
     def _addresses(cls, targets: dict[str, str]) -> dict[str, str]:
         for host, target in targets.items():
-            if not _TARGET.match(target):
+            if not _TARGET.fullmatch(target):
                 raise ValueError(f"{host}: {target!r} is not of the form address:port, such as vps2.internal:9180")
         return targets
 

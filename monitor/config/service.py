@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,14 +15,16 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.config.base import Duration, Model, Name, Share, Size
+from monitor.config.base import MAX_PORT, Duration, Model, Name, Share, Size, Word
 from monitor.config.build import BuildSection, as_build
+from monitor.config.entry import EntrySection
 from monitor.config.logs import ServiceLogs
 from monitor.config.spelled import as_written, plain
 from monitor.config.tls import TlsSection, check_names
 
 _SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
-MAX_PORT = 65535
+_ROUTE_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?|\*")
+_STATUSES: Final = re.compile("[1-5][0-9][0-9](?:-[1-5][0-9][0-9])?")
 
 # What may stand under `docker:`, passed to the engine as it is. Anything bgmon decides itself is not among them.
 DOCKER_OPTIONS = frozenset(
@@ -64,10 +67,10 @@ def _as_heal(value: object) -> object:
     return {"enabled": value} if value in ("on", "off", True, False) else value
 
 
-class RouteSection(Model):
+class RouteSection(EntrySection):
     host: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Host names; `*.example.com` takes every name below. None takes every host."""
-    path: str = Field(default="/", pattern=r"^/")
+    path: str = Field(default="/", pattern=r"^/[!-~]*$")
     """Path prefix; the longest match wins."""
     strip: bool = False
     """Take the prefix off before the service sees the path."""
@@ -82,12 +85,26 @@ class RouteSection(Model):
             check_names(self.host)
         return self
 
+    @field_validator("host")
+    @classmethod
+    def _names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _ROUTE_HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host name, such as shop.example.com or *.example.com")
+        return hosts
+
+    @model_validator(mode="after")
+    def _first_host(self) -> RouteSection:
+        if self.redirect and (not self.host or self.host[0].startswith("*.")):
+            raise ValueError("redirect needs a first host that is a name")
+        return self
+
 
 class HealthSection(Model):
     mode: Literal["auto", "http", "docker", "running"] = "auto"
     """`auto`: by HTTP when `path` is set or there is a port, by Docker's HEALTHCHECK when the image has one and no path
     is set, else by staying up for `settle`."""
-    path: str | None = Field(default=None, pattern=r"^/")
+    path: str | None = Field(default=None, pattern=r"^/[!-~]*$")
     """Where health is asked for by HTTP."""
     scheme: Literal["http", "https"] = "http"
     """`https` asks over TLS, whatever the certificate says."""
@@ -118,7 +135,7 @@ class HealthSection(Model):
     def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for item in value:
             low, _, high = item.partition("-")
-            if not (low.isdigit() and (high or low).isdigit() and 100 <= int(low) <= int(high or low) <= 599):  # noqa: PLR2004
+            if not _STATUSES.fullmatch(item) or int(low) > int(high or low):
                 raise ValueError(f"{item!r} is no HTTP status (100 to 599) or range such as 200-399")
         return value
 
@@ -240,7 +257,7 @@ class SloSection(Model):
 
 
 class ServiceSection(Model):
-    image: str = Field(min_length=1)
+    image: Word
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
     build: Annotated[BuildSection | None, BeforeValidator(as_build)] = None
     """What its image is built of, for `bgmon build` and pipelines; a text is short for `context`."""

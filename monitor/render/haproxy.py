@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monitor.domain.names import COLORS, Color
 from monitor.domain.proxy.routes import ServiceRoute, Slot
@@ -26,7 +26,11 @@ from monitor.domain.proxy.table import (
     listeners,
     wildcards,
 )
-from monitor.render.haproxytext import config_template, lines, page_template, pair, version_word
+from monitor.render.entries import COMPRESSED, compressed, entry_rules
+from monitor.render.haproxytext import config_template, lines, page_template, pair, version_word, words
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 CONFIG: Final = "haproxy.cfg"
 ADMIN_SOCKET: Final = "admin.sock"
@@ -46,14 +50,27 @@ MAINTENANCE_PAGE: Final = "maintenance.html"
 WAITING: Final = "bgmon:waiting:"
 # In the service's own backend the way to the second one; there, the server that refuses every connection.
 PARKED: Final = "parked"
+# RFC 9110, section 7.2: a name or an address in brackets, and a port. An underscore is no part of a host's name and is
+# used all the same.
+HOST_PATTERN: Final = r"^([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?[.]?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
+_REWRITE_ROOM: Final = 2048  # bytes: X-Forwarded-* and what routes add
 # What is asked whether a color answers, before a request that waits is sent to it. It refuses connections itself.
 DOOR: Final = "door-"
 COLOR_HEADER: Final = "x-bgmon-color"  # from the second backend to the first, never to a client
 
 _PAGES: Final = {
-    "400.html": ("Bad request", "The address or a header of this request is not allowed."),
+    "400.html": (
+        "Bad request",
+        "The address or a header of this request is not allowed.",
+    ),
+    "403.html": ("Not allowed", "This address is not open to you."),
+    "411.html": ("Length required", "A request body must say its length here."),
+    "413.html": ("Too large", "This request is larger than the service takes."),
     "404.html": ("Not found", "There is no site at this address."),
-    "502.html": ("Something went wrong", "The service broke off its answer. Please try again."),
+    "502.html": (
+        "Something went wrong",
+        "The service broke off its answer, or its head is larger than %s.",
+    ),
     "503.html": ("Not available", "No version of this service is running right now. Please try again in a moment."),
     "504.html": ("No answer in time", "The service took too long to answer. Please try again."),
     MAINTENANCE_PAGE: ("Back soon", "This service is being worked on. Please try again in a few minutes."),
@@ -132,10 +149,16 @@ def _files(
     table = entries(routes, settings)
     ports = listeners(routes)
     page = page_template("page.html.j2")
-    files = {name: page.render(title=title, text=text) for name, (title, text) in _PAGES.items()}
+    limits = f"{settings.max_header // 1024} KiB or {settings.max_headers} headers"
+    files = {name: page.render(title=title, text=text.replace("%s", limits)) for name, (title, text) in _PAGES.items()}
     if maintenance_page is not None:
         files[MAINTENANCE_PAGE] = maintenance_page
-    files[HOSTS_MAP] = lines(pair(e.key, f"{e.service}|{e.prefix if e.strip else ''}|{e.secured}") for e in table)
+    asked = entry_rules(routes)
+    keys = {(rules.service, rules.number): rules.key for rules in asked}
+    files[HOSTS_MAP] = lines(
+        pair(e.key, "|".join([e.service, e.prefix if e.strip else "", e.secured, keys.get((e.service, e.number), "")]))
+        for e in table
+    )
     files[WILDCARDS_MAP] = lines(pair(host[1:], host) for host in wildcards(table))
     files[INTERNAL_MAP] = lines(
         pair(f"{port.port}/{name}", service) for port in ports for name, service in port.services
@@ -155,12 +178,17 @@ def _files(
         public=[address for address in settings.listen if address in binds(routes, settings)],
         certificates=files[CERTIFICATES],
         automatic=auto,
+        entries=asked,
+        compressible=words(COMPRESSED.split()),
+        bound=lambda address: _bound(address, settings),
         listeners=ports,
         wildcards=wildcards(table),
         strips={entry.prefix: _strip_pattern(entry.prefix) for entry in table if entry.strip},
         tls_port=_tls_port(settings),
-        backends=[_backend(route) for route in routes],
+        backends=[_backend(route, settings) for route in routes],
         log_format=log_format(),
+        host_pattern=HOST_PATTERN,
+        rewrite_room=_REWRITE_ROOM,
         waiting=WAITING,
         waiting_socket=WAITING_SOCKET,
         color_header=COLOR_HEADER,
@@ -190,10 +218,15 @@ def log_format() -> str:
     return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
 
 
-def _backend(route: ServiceRoute) -> dict[str, object]:
+def _backend(route: ServiceRoute, settings: ProxySettings) -> dict[str, object]:
     slots = {color: _slot(route, color) for color in COLORS}
+    waits = [spec.timeouts for spec in route.public]
     return {
         "name": route.service,
+        "compressed": compressed(route),
+        # Where requests wait they are of no route any more: the longest time that one of them asks for.
+        "server_timeout": max([settings.timeouts.server, *(wait.server for wait in waits if wait.server is not None)]),
+        "tunnel_timeout": max([settings.timeouts.tunnel, *(wait.tunnel for wait in waits if wait.tunnel is not None)]),
         "check_path": re.sub(r"[^!-~]|[\"'\\#]", "", route.check_path.partition("?")[0]) or "/",
         "slots": slots,
         "open": any(slot.state == "ready" and slot.port for slot in slots.values()),
@@ -203,6 +236,14 @@ def _backend(route: ServiceRoute) -> dict[str, object]:
 def _slot(route: ServiceRoute, color: Color) -> Slot:
     """A slot that was never filled points nowhere: port 1 of loopback refuses."""
     return route.slots.get(color) or Slot(port=0)
+
+
+def _bound(address: str, settings: ProxySettings) -> Markup:
+    """Further words of a `bind` line. IPv6 alone, so that 0.0.0.0 and [::] do not want the same port."""
+    from markupsafe import Markup
+
+    words = " v6only" if address.startswith("[") else ""
+    return Markup(words + (" name proxied" if address in settings.accept_proxy else ""))  # noqa: S704 - our own words
 
 
 def _strip_pattern(prefix: str) -> str:

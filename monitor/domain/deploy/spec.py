@@ -32,13 +32,31 @@ class HealthPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryTimeouts:
+    """Of a route; None leaves the proxy's own."""
+
+    server: float | None = None
+    tunnel: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSpec:
-    """A public entry: requests for `host` under `path`."""
+    """A public entry: requests for `host` under `path`.
+
+    `redirect` sends requests for the further hosts to the first; `allow` are networks; `basic_auth` are hashes by user.
+    """
 
     host: tuple[str, ...] = ()
     path: str = "/"
     strip: bool = False
     tls: TlsFiles | Literal["auto"] | None = None
+    max_body: int | None = None
+    timeouts: EntryTimeouts = EntryTimeouts()
+    headers: dict[str, str] = field(default_factory=dict)
+    redirect: bool = False
+    allow: tuple[str, ...] = ()
+    basic_auth: dict[str, str] = field(default_factory=dict)
+    compress: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Entry:
     service: str
     strip: bool
     secured: str
+    number: int = 0  # which of the service's routes
 
     @property
     def key(self) -> str:
@@ -68,9 +69,10 @@ def entries(routes: Sequence[ServiceRoute], settings: ProxySettings) -> list[Ent
             service=route.service,
             strip=spec.strip and spec.path.strip("/") != "",
             secured=_secured(_tls(spec, settings), host) if settings.redirect_https else "",
+            number=number,
         )
         for route in routes
-        for spec in route.public
+        for number, spec in enumerate(route.public)
         for host in spec.host or (ANY_HOST,)
     ]
     return sorted(found, key=lambda entry: (entry.host, -len(entry.prefix), entry.prefix))

@@ -8,7 +8,7 @@ from typing import Final
 
 LONGEST: Final = 40
 _SLUG: Final = 24
-_LEGAL: Final = re.compile(r"^[a-z0-9_-]+$")
+_LEGAL: Final = re.compile(r"[a-z0-9_-]+")
 
 
 def board_uid(project: str, name: str) -> str:
@@ -37,7 +37,7 @@ def uid_prefix(project: str) -> str:
 
 def is_plain(project: str, name: str) -> bool:
     uid = f"{uid_prefix(project)}{name}"
-    return len(uid) <= LONGEST and _LEGAL.match(uid) is not None and "--" not in project and "--" not in name
+    return len(uid) <= LONGEST and _LEGAL.fullmatch(uid) is not None and "--" not in project and "--" not in name
 
 
 def folder_title(project: str) -> str:
@@ -47,7 +47,7 @@ def folder_title(project: str) -> str:
 def folder_uid(title: str) -> str:
     """The uid of the folder of that title; with a hash when the title does not fit."""
     plain = title.replace(" ", "-")
-    if len(plain) <= LONGEST and _LEGAL.match(plain) and plain.count("-") == title.count(" "):
+    if len(plain) <= LONGEST and _LEGAL.fullmatch(plain) and plain.count("-") == title.count(" "):
         return plain
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower())[:_SLUG].strip("-")
     return f"{slug}-{hashlib.sha256(title.encode()).hexdigest()[:10]}"
