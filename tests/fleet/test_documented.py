@@ -19,6 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "hosts.md"
 def test_the_page_takes_a_reader_from_three_machines_to_a_rolling_deploy(caller: Caller) -> None:
     caller.service(
         internal="core.shop.internal:3000",
+        logs={"source": "app", "format": "json"},
         deploy__hosts={"parallel": 2, "first": "vps1", "bake": "2s", "pause": "1s", "on_failure": "rollback"},
     )
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
