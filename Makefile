@@ -25,7 +25,12 @@ demo: ## Deploys, a refused and a reverted release, a rollback and healing, unde
 test: ## Lint and run every test, on a real Docker engine
 	@tools/setup.sh
 	@$(MAKE) --no-print-directory lint
-	@$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS) $(ARGS)
+	@$(WITH_ENGINE) $(PYTHON) -m pytest $(PYTEST_ARGS) -m 'not fleet' $(ARGS)
+
+.PHONY: fleet
+fleet: ## Deploys to several machines (in namespaces) that die, hang and lose their connections; needs root
+	@tools/setup.sh
+	@$(WITH_ENGINE) $(PYTHON) -m pytest tests/fleet $(ARGS)
 
 # Tests that start nothing but Python: no engine, no proxy, no Debian tool, no browser.
 ALONE := not engine and not proxy and not private_engine and not browser and not tools
@@ -80,6 +85,11 @@ fuzz: ## Throw generated lines at the log parsers for five minutes (SECONDS=300)
 soak: ## Kill services under a real daemon for two hours, its memory sampled every minute (MINUTES=120)
 	@tools/setup.sh
 	@$(WITH_ENGINE) $(PYTHON) -m tools.soak --minutes $(or $(MINUTES),120)
+
+.PHONY: sweep
+sweep: ## End a deploy on fakes at every single call it makes, by an error and by its death (make unit takes some)
+	@tools/setup.sh python
+	@BGMON_SWEEP=all $(PYTHON) -m pytest -q -n 2 tests/unit/services/deploy/test_every_step.py $(ARGS)
 
 .PHONY: golden
 golden: ## Write the generated files that tests compare with anew

@@ -7,6 +7,7 @@
     ├── UnreachableError              exit 4   a thing we depend on does not answer
     │   ├── EngineUnreachable
     │   ├── ProxyUnreachable
+    │   ├── AuthorityUnreachable               the ACME server
     │   ├── SourceUnreachable                  the log source (Loki), or Prometheus
     │   └── GrafanaUnreachable
     ├── EngineError                   exit 1   the Docker engine answered, and said no
@@ -14,6 +15,7 @@
     │   ├── Conflict                           a name or a port is taken
     │   └── PullFailed
     ├── ProxyError                    exit 1   the proxy answered, and said no
+    ├── CertificateError              exit 1   a certificate cannot be used, or was not given
     ├── SourceError                   exit 1   the log source answered, and said no
     ├── StateError                    exit 1   the state file is unusable
     ├── DeployFailed                  exit 1   green was refused or switched back; blue serves
@@ -85,6 +87,10 @@ class ProxyUnreachable(UnreachableError):
     pass
 
 
+class AuthorityUnreachable(UnreachableError):
+    pass
+
+
 class SourceUnreachable(UnreachableError):
     pass
 
@@ -115,6 +121,14 @@ class ProxyError(BgmonError):
 
 class SourceError(BgmonError):
     pass
+
+
+class CertificateError(BgmonError):
+    """`retry_after` is the wait in seconds that an ACME server asked for."""
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class StateError(BgmonError):

@@ -27,6 +27,7 @@ TEST_TOOLS="
   chromium:chromium
   nginx:nginx-light
   sshd:openssh-server
+  dnsmasq:dnsmasq-base
   iptables:iptables
   node:nodejs
   npm:npm
@@ -34,6 +35,9 @@ TEST_TOOLS="
   /usr/share/gocode/src/github.com/Masterminds/sprig:golang-github-masterminds-sprig-dev
   systemd-analyze:systemd
   openssl:openssl
+  pebble:pebble
+  curl:curl
+  git:git
 "
 
 say() { printf 'setup: %s\n' "$*"; }

@@ -19,12 +19,14 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from collections.abc import Callable
 
     from monitor.bootstrap.generation import Generation
+    from monitor.bootstrap.hosts import ProjectHosts
     from monitor.config.schema import Config
     from monitor.domain.deploy.spec import ServiceSpec
     from monitor.domain.proxy.routes import ServiceRoute
     from monitor.ports.proxy import Proxy
     from monitor.ports.requests import RequestStats
     from monitor.services.alerting.runner import Alerting
+    from monitor.services.certificates import CertificateKeeper
     from monitor.services.deploy.deps import DeployDeps, Emit
     from monitor.services.watchdog.daemon import Daemon
     from monitor.services.watchdog.one_shot import OneShot
@@ -90,6 +92,12 @@ class App(Resources):
 
         return make_deps(self, self._current, lambda: self.alerting, emit, cancelled=cancelled, chat=chat)
 
+    def hosts(self, *, sharing: bool = False) -> ProjectHosts:
+        """The hosts of bgmon.yml; with `sharing`, commands share connections, and it has to be closed."""
+        from monitor.bootstrap.hosts import ProjectHosts
+
+        return ProjectHosts(self, self.wiring, sharing=sharing)
+
     def watch_daemon(self) -> Daemon:
         """The daemon, not yet started. Raises StateError without a usable state file."""
         from monitor.bootstrap.watch import make_daemon
@@ -102,6 +110,12 @@ class App(Resources):
         from monitor.bootstrap.watch import make_one_shot
 
         return make_one_shot(self, self.wiring, self.alerting)
+
+    def certificates_keeper(self, *, staging: bool = False) -> CertificateKeeper:
+        """What gets and renews certificates; with `staging` from the server for tests."""
+        from monitor.bootstrap.certificates import make_keeper
+
+        return make_keeper(self, self._current, staging=staging)
 
     def status_view(self) -> StatusView:
         """The picture that the last daemon left in the state file."""

@@ -6,9 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from monitor.adapters.host import received
+from monitor.adapters.host.jobs import Jobs
 from monitor.bootstrap.paths import default_root
 
 
-def adopt(project: str, config: str, hooks: Mapping[str, bytes] | None) -> Path:
+def adopt(project: str, config: str, hooks: Mapping[str, bytes] | None, host: str) -> Path:
     """Keep what another host sent under this host's state folder, see `received.adopt`. Raises UsageError."""
-    return received.adopt(default_root(), project, config, hooks)
+    return received.adopt(default_root(), project, config, hooks, host)
+
+
+def lasting_jobs() -> Jobs:
+    """Those that go on when their caller is cut off."""
+    return Jobs(default_root() / "jobs")
+
+
+def given_name(project: str) -> str | None:
+    """What the callers' bgmon.yml calls this host; None when none ever sent a command."""
+    return received.given_name(default_root(), project)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from monitor.adapters.certificates.store import FileCertificates
     from monitor.adapters.docker.engine import DockerEngine
     from monitor.adapters.host.locks import FileLocks
     from monitor.adapters.host.secrets import FileSecrets
@@ -90,6 +91,13 @@ class Resources:
         return RecordedContainers(
             lambda: self.engine, SqliteContainers(self.database), self.project, self.state_dir / "proxy"
         )
+
+    @cached_property
+    def certificates(self) -> FileCertificates:
+        """Certificates got by ACME, and the accounts for it."""
+        from monitor.adapters.certificates.store import FileCertificates
+
+        return FileCertificates(self.state_dir / "certificates", self.folder)
 
     @cached_property
     def locks(self) -> FileLocks:

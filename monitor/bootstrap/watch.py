@@ -15,7 +15,10 @@ from monitor.adapters.host.scheduler import ApScheduler
 from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.prober import HttpProber
 from monitor.adapters.http.selfcheck import loopback
+from monitor.adapters.prometheus.certificates import CertificatesCollector
+from monitor.bootstrap.certificates import make_keeper
 from monitor.bootstrap.deploy import make_deps
+from monitor.bootstrap.dns import make_name_watch
 from monitor.bootstrap.logs import LogWatch
 from monitor.bootstrap.proxy import live_proxy
 from monitor.bootstrap.web import make_jobs, make_peers, make_server
@@ -46,6 +49,9 @@ log = logging.getLogger(__name__)
 ENGINE_SECONDS: Final = 20.0
 
 STRAIN_EVERY: Final = 30.0
+
+CERTIFICATES_EVERY: Final = 15.0
+NAMES_EVERY: Final = 60.0
 
 
 def _tell(event: DeployEvent) -> None:
@@ -130,6 +136,7 @@ def make_daemon(
     section = current().config.watch
     peers = make_peers(current().config, alerting.manager)
     logs = LogWatch(current)
+    keeper = make_keeper(resources, current, alerting.manager)
 
     def look_for_degradation() -> None:
         now = time.time()
@@ -166,10 +173,12 @@ def make_daemon(
                 make_view(resources, current, alerting, view),
                 peers,
                 view.problems,
-                extra=[logs.collector()],
+                extra=[logs.collector(), CertificatesCollector(keeper.states)],
             ),
             extra=[
                 *make_jobs(current().config, peers, problems),
+                ("certificates", CERTIFICATES_EVERY, keeper.round),
+                ("dns", NAMES_EVERY, make_name_watch(lambda: current().config, alerting.manager).round),
                 ("logs", logs.every, logs.poll),
                 ("memory", MEMORY_EVERY, Tidy()),
                 ("strains", STRAIN_EVERY, look_for_degradation),

@@ -52,6 +52,7 @@ class Wiring:
             project=self.config.project,
             folder=self.resources.state_dir / "proxy",
             base=self.resources.folder,
+            issued=self.resources.certificates,
             engine=lambda: self.resources.engine,
             own=self.resources.own,
         )

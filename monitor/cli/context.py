@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from monitor.bootstrap import App, build
+
+ARGV: Final = "bgmon.argv"  # where the context's meta holds the command and its arguments as they were given
+_APP: Final = "bgmon.app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +21,13 @@ class Settings:
 
     def app(self) -> App:
         """The application for bgmon.yml. Raises UsageError without one, ConfigError for a wrong one."""
-        app = build(self.config_file, verbose=self.verbose)
         context = click.get_current_context(silent=True)
+        if context is not None and _APP in context.meta:
+            known: App = context.meta[_APP]
+            return known
+        app = build(self.config_file, verbose=self.verbose)
         if context is not None:
+            context.meta[_APP] = app
             context.find_root().call_on_close(app.close)
         return app
 

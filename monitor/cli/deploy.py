@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from monitor.cli.changes import SINCE_HELP, changed_since, say_changed
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import carry_out, wait_option
-from monitor.cli.fleet import HERE, deploy_on_hosts, split_by_host
+from monitor.cli.fleet import attach, deploy_on_hosts, split_by_host
 from monitor.cli.services import complete_service, spec_of
 from monitor.errors import BgmonError, UsageError
 
@@ -30,10 +31,13 @@ class _Asked:
 @click.option("--image", metavar="REF", help="The image to deploy; with one service only.")
 @click.option("--tag", metavar="TAG", help="This tag of the image that bgmon.yml names, for every service given.")
 @click.option("--all", "everything", is_flag=True, help="Every service of bgmon.yml.")
+@click.option("--changed-since", "revision", metavar="REV", help=SINCE_HELP)
 @click.option("--pull", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--no-bake", is_flag=True, help="Do not watch green before blue goes.")
 @click.option("--here", is_flag=True, help="Only on this machine, whatever hosts the service has.")
+@click.option("--hosts", metavar="NAME,...", help="Only on these of the service's hosts.")
 @click.option("--undo", is_flag=True, help="When one host fails, roll back those that were done before.")
+@click.option("--attach", "rollout", metavar="ID", help="Show how a rollout went on whose caller was lost.")
 @click.option("--resume", is_flag=True, help="Only finish or undo what a killed deploy left.")
 @click.option("--dry-run", is_flag=True, help="Print the dry_run, change nothing.")
 @wait_option
@@ -45,10 +49,13 @@ def command(  # noqa: PLR0917 - click passes them by name
     image: str | None,
     tag: str | None,
     everything: bool,
+    revision: str | None,
     pull: str,
     no_bake: bool,
     here: bool,
+    hosts: str | None,
     undo: bool,
+    rollout: str | None,
     resume: bool,
     dry_run: bool,
     wait: float,
@@ -65,33 +72,55 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon deploy core search --tag abc            two services, side by side
       bgmon deploy core=reg/core:abc search=reg/search:def
       bgmon deploy core --dry-run                   print the dry_run
+      bgmon deploy core --tag abc --hosts vps1      on one of its hosts alone
+      bgmon deploy --changed-since deployed --tag $(git rev-parse HEAD)
       bgmon deploy --resume                         settle what a killed deploy left
     """
     app = settings.app()
+    if rollout is not None:
+        return attach(app, rollout, as_json=as_json, verbose=settings.verbose)
     if resume:
         return _resume(app, services, wait=wait, as_json=as_json)
     asked = [_Asked(name, given or None) for name, _, given in (item.partition("=") for item in services)]
     if everything:
         asked += [_Asked(name, None) for name in app.specs if name not in {item.service for item in asked}]
+    reasons: dict[str, str] | None = None
+    if revision is not None:
+        found = changed_since(app, revision)
+        asked = [item for item in asked or [_Asked(name, None) for name in found] if item.service in found]
+        reasons = {item.service: found[item.service] for item in asked}
+        if not (dry_run and as_json):
+            say_changed(revision, reasons, as_json=as_json)
+        if not asked:
+            return _show_plan(app, [], reasons, as_json=as_json) if dry_run else 0
     _check_usage(asked, image, tag)
-    orders = [_order(app, item, image=image, tag=tag, pull=pull, no_bake=no_bake, wait=wait) for item in asked]
+    orders = [
+        _order(app, item, image=image, tag=_tag(app, item, tag, reasons), pull=pull, no_bake=no_bake, wait=wait)
+        for item in asked
+    ]
     if dry_run:
-        return _show_plan(app, orders, as_json=as_json)
-    options = ["--pull", pull, "--wait", f"{wait:g}s", *(["--no-bake"] if no_bake else [])]
-    local, remote = (orders, {}) if here else split_by_host(app, orders)
+        return _show_plan(app, orders, reasons, as_json=as_json)
+    local, spread = (orders, {}) if here else split_by_host(app, orders, hosts)
+    jobs: dict[str, Callable[[Any], Any]] = {}
     if local:
         app.engine.ask_ahead()
-    jobs: dict[str, Callable[[Any], Any]] = {}
     for order in local:
         jobs[order.spec.name] = _job(order)
     code = carry_out(settings, app, jobs, as_json=as_json) if jobs else 0
-    if code or not remote:
+    if code or not spread:
         return code
-    code = deploy_on_hosts(app, remote, options, before=[HERE] if jobs else [], undo=undo, as_json=as_json)
+    options = ["--no-bake"] if no_bake else []
+    code = deploy_on_hosts(settings, app, spread, options, undo=undo, as_json=as_json)
     if code and undo and jobs:
         back: dict[str, Callable[[Any], Any]] = {name: _back(name) for name in jobs}
         carry_out(settings, app, back, as_json=as_json)
     return code
+
+
+def _tag(app: App, item: _Asked, tag: str | None, reasons: dict[str, str] | None) -> str | None:
+    """Of what changed, only images that are built here have the tag."""
+    section = app.config.services.get(item.service)
+    return tag if reasons is None or section is None or section.build is not None else None
 
 
 def _job(order: DeployRequest) -> Callable[[Any], Any]:
@@ -125,9 +154,8 @@ def _order(
     from dataclasses import replace
     from typing import cast
 
-    from monitor.domain.names import version_of
+    from monitor.domain.names import repository_of, version_of
     from monitor.services.deploy.deps import DeployRequest, PullPolicy
-    from monitor.services.deploy.images import repository_of
 
     spec = spec_of(app, item.service)
     reference = item.image or image or spec.image
@@ -141,13 +169,13 @@ def _order(
     return DeployRequest(spec=spec, image=reference, version=version, pull=cast("PullPolicy", pull), wait=wait)
 
 
-def _show_plan(app: App, orders: list[DeployRequest], *, as_json: bool) -> int:
+def _show_plan(app: App, orders: list[DeployRequest], reasons: dict[str, str] | None, *, as_json: bool) -> int:
     from monitor.cli.output import emit_json
     from monitor.services.deploy.dry_run import dry_run
 
     plans = {order.spec.name: dry_run(app.store, order) for order in orders}
     if as_json:
-        emit_json({"plan": plans})
+        emit_json({"plan": plans, **({} if reasons is None else {"changed": reasons})})
     else:
         for name, steps in plans.items():
             click.secho(name, bold=True)

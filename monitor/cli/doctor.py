@@ -9,6 +9,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json
+from monitor.cli.remote import documents, on_hosts
 
 _MARKS: Final = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "error": ("✘", "red")}
 
@@ -16,6 +17,7 @@ _MARKS: Final = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "error": ("
 @click.command("doctor")
 @json_option
 @pass_settings
+@on_hosts(documents())
 def command(settings: Settings, as_json: bool) -> int:
     """Examine this host and say what is wrong and how to mend it.
 

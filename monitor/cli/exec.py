@@ -10,6 +10,7 @@ from monitor import masking
 from monitor.cli.containers import active_container
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json
+from monitor.cli.remote import documents, on_hosts
 from monitor.cli.services import service_argument
 from monitor.cli.streams import write_unmasked
 
@@ -21,6 +22,7 @@ from monitor.cli.streams import write_unmasked
 @click.option("--raw", is_flag=True, help="Pass its output on as it is: secrets are not masked.")
 @json_option
 @pass_settings
+@on_hosts(documents())
 def command(  # noqa: PLR0917 - click passes them by name
     settings: Settings, service: str, argv: tuple[str, ...], user: str | None, raw: bool, as_json: bool
 ) -> int:

@@ -10,8 +10,15 @@ from monitor.cli.containers import active_container
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import DurationType
 from monitor.cli.output import emit_event
+from monitor.cli.remote import Asked, on_hosts
 from monitor.cli.services import complete_service
 from monitor.cli.streams import write_unmasked
+
+
+def _merge(asked: Asked) -> int:
+    from monitor.cli.hostlogs import merge_logs
+
+    return merge_logs(asked)
 
 
 @click.command("logs")
@@ -26,6 +33,7 @@ from monitor.cli.streams import write_unmasked
 @click.option("--raw", is_flag=True, help="Lines as they were written: secrets are not masked.")
 @json_option
 @pass_settings
+@on_hosts(_merge)
 def command(  # noqa: PLR0917 - click passes them by name
     settings: Settings,
     service: str | None,

@@ -17,10 +17,14 @@ from monitor.errors import BgmonError
 
 # name -> (module under monitor.cli, one line of help). The command object in the module is called `command`.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "build": ("build", "Build the images of services."),
+    "certs": ("certs", "Show certificates and when they end, or renew them."),
     "check": ("check", "Check bgmon.yml."),
+    "ci": ("ci", "Write a pipeline, and what it needs to know."),
     "completion": ("completion", "Print the shell's completion script."),
     "dashboard": ("dashboard", "Draw a service's board in the terminal, or preview boards as HTML."),
     "deploy": ("deploy", "Replace services by new versions, without losing a request."),
+    "dns": ("dns", "Check the services' private names, and write their records."),
     "doctor": ("doctor", "Examine this host and say what is wrong and how to mend it."),
     "exec": ("exec", "Run a command inside a service's container."),
     "generate": ("generate", "Write Grafana, Prometheus, Loki, Promtail and Alloy files."),
@@ -48,7 +52,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "watch": ("watch", "Run the watchdog daemon."),
 }
 
-HIDDEN: Final = frozenset({"job"})  # for bgmon itself, on other hosts
+HIDDEN: Final = frozenset({"hold", "job"})  # for bgmon itself, on other hosts
 
 
 class LazyGroup(click.Group):
@@ -70,16 +74,18 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """With --host, everything after it is another host's to run."""
         host = ctx.params.get("host")
+        # click 8.2 renamed it
+        head = getattr(ctx, "_protected_args", None) or ctx.protected_args
+        argv = [*head, *ctx.args]
+        ctx.meta["bgmon.argv"] = argv
         if not host:
             return super().invoke(ctx)
         from monitor.bootstrap import build  # kept out of --help's imports
         from monitor.cli.remote import run_remote
 
-        # click 8.2 renamed it
-        head = getattr(ctx, "_protected_args", None) or ctx.protected_args
-        argv = [*head, *ctx.args]
-        app = build(ctx.params.get("config_file"))
-        return run_remote(app, host, argv, [item.partition("=")[0] for item in argv])
+        if not argv:
+            raise click.UsageError("--host NAME goes before a command")
+        return run_remote(build(ctx.params.get("config_file")), host, argv)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

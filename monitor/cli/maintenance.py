@@ -6,6 +6,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import wait_option
+from monitor.cli.remote import events, on_hosts
 from monitor.cli.services import service_argument
 from monitor.cli.simple import change
 
@@ -16,6 +17,7 @@ from monitor.cli.simple import change
 @wait_option
 @json_option
 @pass_settings
+@on_hosts(events())
 def command(settings: Settings, state: str, service: str, wait: float, as_json: bool) -> int:
     """Show a friendly 503 page instead of a service, or no longer.
 

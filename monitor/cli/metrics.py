@@ -12,6 +12,7 @@ import click
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import DurationType
 from monitor.cli.output import emit_json, table
+from monitor.cli.remote import documents, on_hosts
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
@@ -54,6 +55,7 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no
 @click.option("--openmetrics", is_flag=True, help="Print the window as OpenMetrics text.")
 @json_option
 @pass_settings
+@on_hosts(documents())
 def command(  # noqa: PLR0917 - click passes them by name
     settings: Settings,
     words: tuple[str, ...],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from monitor.services.deploy.deps import DeployEvent
 
-_MARKS: Final = {
+MARKS: Final = {
     "deployed": "[bold green]✔[/]",
     "restarted": "[green]✔[/]",
     "started": "[cyan]▶[/]",
@@ -72,7 +72,7 @@ def plain(event: DeployEvent, verbose: int) -> None:
     """One line an event, as the colored form has them."""
     if event.event == "progress" or (event.event == "gate" and not verbose):
         return
-    mark = re.sub(r"\[[^]]*\]", "", _MARKS.get(event.event, "·"))
+    mark = re.sub(r"\[[^]]*\]", "", MARKS.get(event.event, "·"))
     click.echo(f"{mark} {event.service}  {event.text}")
     if event.event == "hook" and verbose and event.data.get("output"):
         click.echo(str(event.data["output"]).rstrip())
@@ -98,7 +98,7 @@ class _Human:
             return
         if event.event == "pulled" and event.service in self._tasks:
             self._bars.remove_task(self._tasks.pop(event.service))
-        mark = _MARKS.get(event.event, "[dim]·[/]")
+        mark = MARKS.get(event.event, "[dim]·[/]")
         self._console.print(f"{mark} [bold]{escape(event.service)}[/]  {escape(event.text)}", soft_wrap=True)
         if event.event == "hook" and self._verbose and event.data.get("output"):
             self._console.print(escape(str(event.data["output"]).rstrip()), style="dim", soft_wrap=True)

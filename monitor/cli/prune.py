@@ -6,6 +6,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json
+from monitor.cli.remote import documents, on_hosts
 
 
 @click.command("prune")
@@ -17,6 +18,7 @@ from monitor.cli.output import emit_json
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @json_option
 @pass_settings
+@on_hosts(documents())
 def command(  # noqa: PLR0917 - click passes them by name
     settings: Settings, keep: int | None, force: bool, ids: tuple[str, ...], dry_run: bool, as_json: bool
 ) -> None:

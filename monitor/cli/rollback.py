@@ -8,6 +8,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import carry_out, wait_option
+from monitor.cli.remote import events, on_hosts
 from monitor.cli.services import require, service_argument, spec_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @wait_option
 @json_option
 @pass_settings
+@on_hosts(events(at_once=1))
 def command(  # noqa: PLR0917 - click passes them by name
     settings: Settings,
     service: str,

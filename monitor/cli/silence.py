@@ -12,6 +12,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json, table
+from monitor.cli.remote import documents, on_hosts
 from monitor.cli.services import complete_service
 from monitor.errors import UsageError
 
@@ -29,6 +30,7 @@ LONGEST: Final = 30 * 86400.0
 @click.option("--lift", type=click.IntRange(1, 2**53), metavar="ID", help="End a silence before its time.")
 @json_option
 @pass_settings
+@on_hosts(documents())
 def command(
     settings: Settings, *, pattern: str | None, duration: str | None, reason: str, lift: int | None, as_json: bool
 ) -> None:

@@ -6,6 +6,7 @@ import click
 
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.deploys import wait_option
+from monitor.cli.remote import events, on_hosts
 from monitor.cli.simple import change, services_argument
 
 
@@ -14,6 +15,7 @@ from monitor.cli.simple import change, services_argument
 @wait_option
 @json_option
 @pass_settings
+@on_hosts(events())
 def command(settings: Settings, services: tuple[str, ...], wait: float, as_json: bool) -> int:
     """Stop services, and keep them stopped.
 

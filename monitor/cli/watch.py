@@ -21,9 +21,16 @@ _QUIET = ("apscheduler", "asyncio", "aiohttp.access", "urllib3", "docker", "http
 @click.command("watch")
 @click.option("--once", is_flag=True, help="One round: look at everything, heal, verify, and exit.")
 @click.option("-v", "--verbose", count=True, help="Log more.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the daemon writes its own log; json is one object a line.",
+)
 @json_option
 @pass_settings
-def command(settings: Settings, once: bool, verbose: int, as_json: bool) -> int:
+def command(settings: Settings, once: bool, verbose: int, log_format: str, as_json: bool) -> int:
     """Run the watchdog: see every failure, heal it, and say why.
 
     It runs until SIGTERM; SIGHUP, or a change of bgmon.yml, makes it read its configuration again. With --once the
@@ -32,11 +39,12 @@ def command(settings: Settings, once: bool, verbose: int, as_json: bool) -> int:
     \b
     Examples:
       bgmon watch
+      bgmon watch --log-format json
       bgmon watch --once --json
       bgmon install --now          run it under systemd, from now on and after every boot
     """
     app = settings.app()
-    _log(max(verbose, settings.verbose), once=once)
+    _log(max(verbose, settings.verbose), once=once, as_json=log_format == "json")
     if once:
         watches = app.one_shot().run()
         left = app.alerting.drain()
@@ -69,11 +77,29 @@ def _once(watches: dict[str, Watch], *, as_json: bool) -> int:
     return 1 if any(watch.state in DOWN for watch in found) else 0
 
 
-def _log(verbose: int, *, once: bool) -> None:
-    """Under systemd the journal knows the time; elsewhere every line begins with it."""
+def _log(verbose: int, *, once: bool, as_json: bool) -> None:
     level = logging.DEBUG if verbose else logging.WARNING if once else logging.INFO
-    stamp = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
-    logging.basicConfig(level=level, format=f"{stamp}%(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_json_lines() if as_json else _text_lines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     if verbose < 2:  # noqa: PLR2004 - twice shows the libraries, too
         for name in _QUIET:
             logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _text_lines() -> logging.Formatter:
+    """Under systemd the journal knows the time; elsewhere every line begins with it."""
+    stamp = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
+    return logging.Formatter(f"{stamp}%(levelname)s %(message)s")
+
+
+def _json_lines() -> logging.Formatter:
+    """`time` (UTC), `level`, `logger`, `message`, and `exception` where there is one."""
+    from pythonjsonlogger.json import JsonFormatter
+
+    return JsonFormatter(
+        "{levelname}{name}{message}",
+        style="{",
+        timestamp="time",
+        rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+    )

@@ -11,7 +11,7 @@ from monitor.config.service import ServiceSection
 from monitor.domain.deploy.spec import ServiceSpec
 
 _SPEC = TypeAdapter(ServiceSpec)
-_NOT_IN_SPEC = {"logs", "slo"}
+_NOT_IN_SPEC = {"build", "logs", "slo"}
 
 
 def service_spec(name: str, section: ServiceSection, sealed: Mapping[str, str] | None = None) -> ServiceSpec:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from monitor.config.oneline import broken_lines
 from monitor.config.schema import Config
 from monitor.config.substitution import Substitution
 from monitor.config.yamlfile import Document, Path, dotted, parse, read_text
@@ -50,9 +51,33 @@ def load_file(path: FilePath, environ: Mapping[str, str] | None = None) -> Confi
     return load_text(read_text(path), str(path), os.environ if environ is None else environ)
 
 
+def load_builds(path: FilePath, environ: Mapping[str, str] | None = None) -> Config:
+    """What images are built of: `project`, and each service's `image` and `build`; only their variables must be set.
+
+    Raises:
+        ConfigError: with every problem found in them.
+    """
+    document = parse(read_text(path), str(path))
+    data = document.data if isinstance(document.data, dict) else {}
+    services = data.get("services")
+    if isinstance(services, dict):
+        kept = {
+            name: {key: section[key] for key in ("image", "build") if key in section}
+            if isinstance(section, dict)
+            else section
+            for name, section in services.items()
+        }
+        document.data = {key: data[key] for key in ("project",) if key in data} | {"services": kept}
+    return _checked(document, os.environ if environ is None else environ)
+
+
 def load_text(text: str, file: str, environ: Mapping[str, str]) -> Config:
     """As `load_file`, from text."""
-    document = parse(text, file)
+    return _checked(parse(text, file), environ)
+
+
+def _checked(document: Document, environ: Mapping[str, str]) -> Config:
+    file = document.file
     if not isinstance(document.data, dict):
         hint = "write one with: bgmon init"
         raise ConfigError([Problem(file, 0, "", "holds no settings: `project` and `services` are needed")], hint=hint)
@@ -60,6 +85,11 @@ def load_text(text: str, file: str, environ: Mapping[str, str]) -> Config:
     data = substitution.apply(document.data)
     if substitution.problems:
         raise ConfigError(substitution.problems, hint="set the variables, or write $${ for a literal ${")
+    broken = [Problem(file, document.line(path), dotted(path), message) for path, message in broken_lines(data)]
+    if broken:
+        raise ConfigError(
+            broken[:_MOST_PROBLEMS], hint="a text after | or > ends with a line end, one after |- does not"
+        )
     try:
         config = Config.model_validate(data)
     except ValidationError as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from monitor.config.base import Duration, Model
-from monitor.config.service import MAX_PORT, TlsSection
+from monitor.config.base import Duration, Model, Size, Word, parse_address, parse_host, parse_port
+from monitor.config.entry import Network, as_tuple
+from monitor.config.tls import AcmeSection, TlsSection
 
 LOWEST_PORT = 1024
 _LARGEST_SUBNET, _SMALLEST_SUBNET = 16, 28
@@ -23,16 +24,15 @@ def _port_range(value: object) -> object:
     if not isinstance(value, str):
         return value
     low, _, high = value.partition("-")
-    if not (low.isdigit() and high.isdigit() and LOWEST_PORT <= int(low) < int(high) <= MAX_PORT):
-        raise ValueError(f"{value!r} is no port range such as 20000-29999")
-    return int(low), int(high)
+    try:
+        return (first := parse_port(low, least=LOWEST_PORT)), parse_port(high, least=first + 1)
+    except ValueError:
+        raise ValueError(f"{value!r} is no port range such as 20000-29999") from None
 
 
-def _listen_address(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 1 <= int(port) <= MAX_PORT:
-        raise ValueError(f"{address!r} is not of the form address:port, such as 0.0.0.0:80")
-    return address
+def _bracketed(address: str) -> str:
+    """`::1` as it stands before a port."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address
 
 
 class TimeoutsSection(Model):
@@ -49,14 +49,16 @@ class TimeoutsSection(Model):
 class ProxySection(Model):
     driver: Literal["haproxy"] = "haproxy"
     run: Literal["container", "process"] = "container"
-    image: str = "haproxy:3.2-alpine"
+    image: Word = "haproxy:3.2-alpine"
     binary: str = "haproxy"
     """With `run: process`: the program to start."""
     listen: tuple[str, ...] = ("0.0.0.0:80",)
     tls_listen: tuple[str, ...] = ("0.0.0.0:443",)
     """Where TLS is served once any certificate is declared."""
-    tls: TlsSection | None = None
-    """Default certificate, for routes without one of their own."""
+    tls: TlsSection | Literal["auto"] | None = None
+    """Default certificate, for routes without one of their own; `auto` gets one by ACME for each host of theirs."""
+    acme: AcmeSection = AcmeSection()
+    """Where `tls: auto` gets certificates."""
     redirect_https: bool = True
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     """Addresses on which `internal:` ports are bound. Set the host's private address to let other hosts call."""
@@ -76,8 +78,27 @@ class ProxySection(Model):
     """Keep connections to services open between requests: twice the requests a second for the smallest answers, but
     reads that meet the moment a container dies may break."""
     max_connections: int = Field(default=20000, ge=10)
+    max_header: Size = Field(default=64 * 1024, ge=8 * 1024, le=1024 * 1024)
+    """Largest head, with all its headers, of a request or an answer; each one under way may take that much memory."""
+    max_headers: int = Field(default=250, ge=50, le=10_000)
+    """Most headers of a request or an answer."""
     maintenance_page: str | None = None
     """An HTML file to show instead of bgmon's own maintenance page."""
+
+    trusted: Annotated[tuple[Network, ...], BeforeValidator(as_tuple)] = ()
+    """Balancers in front of the proxy, as addresses or networks: their X-Forwarded-For and -Proto are kept and added
+    to, and the client that they name is the one in the access log. Everybody else's are replaced."""
+    accept_proxy: tuple[str, ...] = ()
+    """Which of `listen` and `tls_listen` take the PROXY protocol from trusted peers."""
+
+    @model_validator(mode="after")
+    def _proxied_listeners(self) -> ProxySection:
+        for address in self.accept_proxy:
+            if address not in (*self.listen, *self.tls_listen):
+                raise ValueError(f"accept_proxy: {address!r} is not among listen and tls_listen")
+        if self.accept_proxy and not self.trusted:
+            raise ValueError("accept_proxy needs trusted: who may say whose connection it is?")
+        return self
 
     @field_validator("subnet")
     @classmethod
@@ -95,4 +116,11 @@ class ProxySection(Model):
     @field_validator("listen", "tls_listen")
     @classmethod
     def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_listen_address(address) for address in addresses)
+        for address in addresses:
+            parse_address(address, example="0.0.0.0:80 or [::]:80")
+        return addresses
+
+    @field_validator("internal_listen")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_bracketed(parse_host(host.removeprefix("[").removesuffix("]"))) for host in hosts)

@@ -2,32 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Annotated
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from monitor.config.base import Model, Name
+from monitor.config.base import Duration, Model, Name, Word, one_word
 from monitor.config.generate import GenerateSection
 from monitor.config.logs import LogsSection
 from monitor.config.notify import NotifySection
 from monitor.config.proxy import ProxySection
 from monitor.config.service import ServiceSection
+from monitor.config.tls import check_names
 from monitor.config.watch import WatchSection
+from monitor.domain.internalnames import is_address
 from monitor.domain.names import RESERVED_SERVICES
 
 
+def _ssh_target(target: str) -> str:
+    """What ssh takes as a destination and cannot take for an option, nor its user or host.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    one_word(target)
+    user, _, host = target.removeprefix("ssh://").rpartition("@")
+    if user.startswith("-") or host.startswith("-") or not host:
+        raise ValueError(f"{target!r} has a user or a host that begins with -")
+    return target
+
+
+def _address(value: str) -> str:
+    if not is_address(value):
+        raise ValueError(f"{value!r} is no IP address")
+    return value
+
+
 class HostSection(Model):
-    ssh: str | None = None
+    ssh: Annotated[str, AfterValidator(_ssh_target)] | None = None
     """`user@host` or `ssh://user@host:port`, as ssh takes it; none means this machine."""
     options: tuple[str, ...] = ()
     """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
-    program: str = "bgmon"
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    """Its private address, which internal names are to point at; by default that in `ssh`, where it is no name."""
+    jump: Annotated[str, AfterValidator(_ssh_target)] | None = None
+    """Host through which ssh goes, as `ssh` has it; `options` hold for it as well."""
+    patience: Duration = 90.0
+    """How long it may be silent during a deploy before the deploy is given up."""
+    program: Word = "bgmon"
     """Where bgmon is found on that host."""
 
 
 class StateSection(Model):
     dir: str | None = None
     """Where the state, locks and the proxy's files live; the default is /var/lib/bgmon for root."""
+
+
+def _named(service: str, hosts: Iterable[str]) -> None:
+    try:
+        check_names(hosts)
+    except ValueError as error:
+        raise ValueError(f"services.{service}.route: {error}") from None
 
 
 class Config(Model):
@@ -66,6 +101,15 @@ class Config(Model):
         self._variables, self._sealed = secrets, sealed
         return self
 
+    def _hosts_of(self, name: str, service: ServiceSection) -> None:
+        for host in service.hosts:
+            if host not in self.hosts:
+                known = ", ".join(self.hosts) or "none are declared"
+                raise ValueError(f"services.{name}.hosts: {host!r} is not under hosts ({known})")
+        first = service.deploy.hosts.first
+        if first is not None and first not in service.hosts:
+            raise ValueError(f"services.{name}.deploy.hosts.first: {first!r} is none of the service's hosts")
+
     @model_validator(mode="after")
     def _references(self) -> Config:
         entries: dict[tuple[str, str], str] = {}
@@ -73,14 +117,13 @@ class Config(Model):
         for name, service in self.services.items():
             if name in RESERVED_SERVICES:
                 raise ValueError(f"services.{name}: the name is reserved for bgmon's own container")
-            for host in service.hosts:
-                if host not in self.hosts:
-                    known = ", ".join(self.hosts) or "none are declared"
-                    raise ValueError(f"services.{name}.hosts: {host!r} is not under hosts ({known})")
+            self._hosts_of(name, service)
             for needed in service.depends_on:
                 if needed not in self.services or needed == name:
                     raise ValueError(f"services.{name}.depends_on: {needed!r} is no other service")
             for route in service.route:
+                if self.proxy.tls == "auto" and route.tls is None:
+                    _named(name, route.host)
                 for host in route.host or ("*",):
                     taken = entries.setdefault((host.lower(), route.path), name)
                     if taken != name:

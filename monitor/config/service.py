@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,12 +15,16 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.config.base import Duration, Model, Name, Share, Size
+from monitor.config.base import MAX_PORT, Duration, Model, Name, Share, Size, Word
+from monitor.config.build import BuildSection, as_build
+from monitor.config.entry import EntrySection
 from monitor.config.logs import ServiceLogs
 from monitor.config.spelled import as_written, plain
+from monitor.config.tls import TlsSection, check_names
 
 _SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
-MAX_PORT = 65535
+_ROUTE_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?|\*")
+_STATUSES: Final = re.compile("[1-5][0-9][0-9](?:-[1-5][0-9][0-9])?")
 
 # What may stand under `docker:`, passed to the engine as it is. Anything bgmon decides itself is not among them.
 DOCKER_OPTIONS = frozenset(
@@ -62,29 +67,44 @@ def _as_heal(value: object) -> object:
     return {"enabled": value} if value in ("on", "off", True, False) else value
 
 
-class TlsSection(Model):
-    cert: str
-    """Certificate chain, PEM."""
-    key: str | None = None
-    """Private key, PEM; not needed when `cert` holds it."""
-
-
-class RouteSection(Model):
+class RouteSection(EntrySection):
     host: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Host names; `*.example.com` takes every name below. None takes every host."""
-    path: str = Field(default="/", pattern=r"^/")
+    path: str = Field(default="/", pattern=r"^/[!-~]*$")
     """Path prefix; the longest match wins."""
     strip: bool = False
     """Take the prefix off before the service sees the path."""
-    tls: TlsSection | None = None
-    """Certificate for these hosts."""
+    tls: TlsSection | Literal["auto"] | None = None
+    """Certificate for these hosts: a file, or `auto`, which gets one for each of them by ACME."""
+
+    @model_validator(mode="after")
+    def _names_for_certificates(self) -> RouteSection:
+        if self.tls == "auto":
+            if not self.host:
+                raise ValueError("tls: auto needs a host: a certificate is for a name")
+            check_names(self.host)
+        return self
+
+    @field_validator("host")
+    @classmethod
+    def _names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _ROUTE_HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host name, such as shop.example.com or *.example.com")
+        return hosts
+
+    @model_validator(mode="after")
+    def _first_host(self) -> RouteSection:
+        if self.redirect and (not self.host or self.host[0].startswith("*.")):
+            raise ValueError("redirect needs a first host that is a name")
+        return self
 
 
 class HealthSection(Model):
     mode: Literal["auto", "http", "docker", "running"] = "auto"
     """`auto`: by HTTP when `path` is set or there is a port, by Docker's HEALTHCHECK when the image has one and no path
     is set, else by staying up for `settle`."""
-    path: str | None = Field(default=None, pattern=r"^/")
+    path: str | None = Field(default=None, pattern=r"^/[!-~]*$")
     """Where health is asked for by HTTP."""
     scheme: Literal["http", "https"] = "http"
     """`https` asks over TLS, whatever the certificate says."""
@@ -115,7 +135,7 @@ class HealthSection(Model):
     def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for item in value:
             low, _, high = item.partition("-")
-            if not (low.isdigit() and (high or low).isdigit() and 100 <= int(low) <= int(high or low) <= 599):  # noqa: PLR2004
+            if not _STATUSES.fullmatch(item) or int(low) > int(high or low):
                 raise ValueError(f"{item!r} is no HTTP status (100 to 599) or range such as 200-399")
         return value
 
@@ -151,6 +171,28 @@ class BakeSection(Model):
     """Most lines of its log for events of `logs.count`, for instance `{errors: 10}`."""
 
 
+class RolloutSection(Model):
+    order: Literal["rolling"] = "rolling"
+    """One group of hosts after another."""
+    parallel: int = Field(default=1, ge=1, le=100)
+    """How many hosts are deployed to at the same time."""
+    pause: Duration = 0.0
+    """Time between one group and the next."""
+    on_failure: Literal["stop", "rollback"] = "stop"
+    """When a host fails: `stop` leaves the others as they are, `rollback` takes those that are done back, the last one
+    first."""
+    first: Name | None = None
+    """This host alone before all others."""
+    bake: Duration = 0.0
+    """How long `first` is watched before the others follow."""
+
+    @model_validator(mode="after")
+    def _bake_of_the_first(self) -> RolloutSection:
+        if self.bake and self.first is None:
+            raise ValueError("bake needs first: the host to be watched")
+        return self
+
+
 class DeploySection(Model):
     bake: Annotated[BakeSection, BeforeValidator(_as_bake)] = BakeSection()
     """How green is judged after the switch."""
@@ -164,6 +206,8 @@ class DeploySection(Model):
     """Earlier releases to keep for rollbacks."""
     hook_timeout: Duration = 300.0
     """How long a hook may run."""
+    hosts: RolloutSection = RolloutSection()
+    """In which order the service's hosts get a new version."""
 
     @field_validator("canary")
     @classmethod
@@ -213,8 +257,10 @@ class SloSection(Model):
 
 
 class ServiceSection(Model):
-    image: str = Field(min_length=1)
+    image: Word
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
+    build: Annotated[BuildSection | None, BeforeValidator(as_build)] = None
+    """What its image is built of, for `bgmon build` and pipelines; a text is short for `context`."""
     hosts: tuple[Name, ...] = ()
     """Hosts that run it, by their names under `hosts`; none means this machine."""
     port: int | None = Field(default=None, ge=1, le=MAX_PORT)

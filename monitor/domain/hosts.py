@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 def placement(hosts: Mapping[str, str | None], wanted: Sequence[str], here: Collection[str]) -> tuple[bool, list[str]]:
@@ -17,3 +17,38 @@ def placement(hosts: Mapping[str, str | None], wanted: Sequence[str], here: Coll
         return True, []
     local = [name for name in wanted if hosts[name] is None or name in here]
     return bool(local), [name for name in wanted if name not in local]
+
+
+def asked(
+    hosts: Mapping[str, str | None],
+    placed: Mapping[str, Sequence[str]],
+    services: Iterable[str],
+    here: Collection[str],
+    given: str | None,
+) -> list[str]:
+    """The hosts that a command is for; none means: this machine alone, as it is without `hosts`.
+
+    Args:
+        hosts: every declared host and how ssh reaches it; None is this machine.
+        placed: the hosts of each service.
+        services: those that the command names; none names all.
+        here: names under which this machine is known.
+        given: `--hosts`: `all`, or names with commas. None: all hosts of the services, from a machine that is none of
+            the hosts; a host speaks for itself.
+
+    Raises:
+        ValueError: a name is no host's.
+    """
+    named = list(services)
+    chosen = {host for name in (named or placed) for host in placed.get(name, ())}
+    if given is None:
+        if any(address is None for address in hosts.values()) or here & hosts.keys():
+            return []
+        return [host for host in hosts if host in chosen]
+    if given == "all":
+        return [host for host in hosts if host in chosen] or list(hosts)
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    for name in names:
+        if name not in hosts:
+            raise ValueError(name)
+    return list(dict.fromkeys(names))

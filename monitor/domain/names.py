@@ -57,6 +57,8 @@ METRIC_ALERTS_SENT: Final = "bgmon_alerts_sent_total"  # result
 METRIC_ALERTS_FIRING: Final = "bgmon_alerts_firing"  # severity
 METRIC_ENGINE_UP: Final = "bgmon_engine_up"
 METRIC_PROXY_UP: Final = "bgmon_proxy_up"
+METRIC_CERTIFICATE_EXPIRY: Final = "bgmon_certificate_expiry_timestamp_seconds"  # name, service, source: auto, file
+METRIC_CERTIFICATE_LIFETIME: Final = "bgmon_certificate_lifetime_seconds"  # name, service, source
 METRIC_PEER_UP: Final = "bgmon_peer_up"  # peer
 METRIC_HOST_DISK_FREE: Final = "bgmon_host_disk_free_bytes"  # mount: where Docker's data is
 METRIC_HOST_DISK_SIZE: Final = "bgmon_host_disk_size_bytes"  # mount
@@ -75,8 +77,6 @@ RECORD_SLO_OBJECTIVE: Final = "bgmon:slo_objective:ratio"
 RECORD_SLO_ERRORS: Final = "bgmon:slo_errors:ratio_rate"  # share of bad requests
 RECORD_SLO_BURN: Final = "bgmon:slo_burn:ratio_rate"  # how many times too fast the budget is spent
 SLO_PERIOD: Final = "30d"
-DATASOURCE_PROMETHEUS: Final = "bgmon-prometheus"
-DATASOURCE_LOKI: Final = "bgmon-loki"
 SERVICE_BGMON: Final = "bgmon"  # the service label of bgmon's own lines in Loki, such as one for each deploy
 
 # Labels of log streams in Loki, set by the generated shippers and relied on by every query.
@@ -134,3 +134,14 @@ def version_of(reference: str) -> str:
     if tag:
         return tag
     return digest.partition(":")[2][:12] if digest else "latest"
+
+
+def repository_of(reference: str) -> str:
+    """The repository of an image reference, without tag and digest.
+
+    >>> repository_of("reg.example.com:5000/shop/core:abc")
+    'reg.example.com:5000/shop/core'
+    """
+    name = reference.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]

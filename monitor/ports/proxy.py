@@ -46,6 +46,14 @@ class Proxy(Protocol):
 
     def reload(self, routes: Sequence[ServiceRoute]) -> None: ...
 
+    def load_certificates(self, routes: Sequence[ServiceRoute]) -> None:
+        """Show certificates that were issued or renewed; those that are not in its files yet wait for a reload."""
+        ...
+
+    def set_challenges(self, challenges: Mapping[str, str]) -> None:
+        """Answer these ACME challenges, by token, and none of those before; also after a reload."""
+        ...
+
     def slots(self, service: str) -> Mapping[Color, SlotStatus]:
         """Both slots as the running proxy has them; raises ProxyError when it does not know the service."""
         ...

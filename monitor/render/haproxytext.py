@@ -92,7 +92,7 @@ def _finalize(value: Any) -> Any:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=PackageLoader("monitor.render", "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -101,3 +101,12 @@ def _environment() -> Environment:
         autoescape=True,
         finalize=_finalize,
     )
+    made.filters["words"] = words
+    return made
+
+
+def words(values: Iterable[object]) -> Any:
+    """Several words of a line."""
+    from markupsafe import Markup
+
+    return Markup(" ").join(_finalize(value) for value in values)

@@ -26,6 +26,7 @@ class FakeProxy:
         sessions: what is under way, set by tests; `close` takes it away.
         totals: what `counters` says, set by tests.
         under_maintenance: services that show the page.
+        challenges: ACME challenges that it answers, by token.
         reloads: how often it reloaded.
         calls: (method, service) of the latest calls, in order.
     """
@@ -38,6 +39,7 @@ class FakeProxy:
         self.sessions: dict[tuple[str, Color], int] = {}
         self.totals: dict[tuple[str, Color], SlotCounters] = {}
         self.under_maintenance: set[str] = set()
+        self.challenges: dict[str, str] = {}
         self.reloads = 0
         self.calls: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_CALLS)
         self._refused: list[ProxyError | ProxyUnreachable] = []
@@ -102,6 +104,14 @@ class FakeProxy:
         self._reach("reload")
         self.reloads += 1
         self._load(routes)
+
+    def load_certificates(self, routes: Sequence[ServiceRoute]) -> None:
+        del routes
+        self._reach("load_certificates")
+
+    def set_challenges(self, challenges: Mapping[str, str]) -> None:
+        self._reach("set_challenges")
+        self.challenges = dict(challenges)
 
     def slots(self, service: str) -> Mapping[Color, SlotStatus]:
         found = self._service("slots", service)

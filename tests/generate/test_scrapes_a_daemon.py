@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.support.certificate import certificate
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.tools, pytest.mark.engine, pytest.mark.proxy]
@@ -43,7 +44,13 @@ def scraped(
     config = {
         "project": project,
         "state": {"dir": str(tmp_path / "state")},
-        "proxy": {"image": haproxy_image, "listen": [f"127.0.0.1:{web}"]},
+        "proxy": {
+            "image": haproxy_image,
+            "listen": [f"127.0.0.1:{web}"],
+            "tls_listen": [f"127.0.0.1:{free_port()}"],
+            "tls": asdict(certificate(tmp_path, "shop.test")),
+            "redirect_https": False,
+        },
         "services": {
             "core": {
                 "image": shop_image,

@@ -15,12 +15,13 @@ class Hammer:
     """`failures` counts everything that was not a whole answer with a status that was expected.
 
     Args:
-        port: on loopback.
+        port: on loopback, or on `host`.
         clients: how many at once.
         methods: taken in turn, one for each client.
         path: what they ask for.
         keep_alive: whether a client keeps its connection; a new one for each request shows refused connections.
         pause: seconds between a client's requests.
+        host: whose port.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class Hammer:
         path: str = "/",
         keep_alive: bool = True,
         pause: float = 0.003,
+        host: str = "127.0.0.1",
     ) -> None:
+        self.host = host
         self.port, self.clients, self.methods, self.path = port, clients, methods, path
         self.keep_alive, self.pause = keep_alive, pause
         self.good: Counter[str] = Counter()
@@ -66,7 +69,7 @@ class Hammer:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         while not self._stop.is_set():
             try:
-                streams = streams or await asyncio.open_connection("127.0.0.1", self.port)
+                streams = streams or await asyncio.open_connection(self.host, self.port)
                 status, body, open_ = await asyncio.wait_for(self._ask(method, *streams), 30)
                 self.bodies[body] += 1
                 if status == 200:

@@ -10,15 +10,17 @@ from typing import Any
 
 import docker
 
+from monitor.adapters.certificates.store import FileCertificates
 from monitor.adapters.docker.engine import DockerEngine
 from monitor.adapters.docker.own import RecordedContainers
-from monitor.adapters.haproxy.make import make_proxy
+from monitor.adapters.haproxy.make import make_proxy, settings_of
 from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.config.proxy import ProxySection
 from monitor.domain.deploy.spec import RouteSpec
 from monitor.domain.names import Color
 from monitor.domain.proxy.routes import ServiceRoute, Slot
+from monitor.domain.proxy.settings import ProxySettings
 
 
 class ProxyWorld:
@@ -28,6 +30,7 @@ class ProxyWorld:
         self.run, self.folder, self.project, self.image = run, folder, project, image
         self.port = free_port()
         self.section: dict[str, Any] = {"run": run, "image": image or "none", "listen": (f"127.0.0.1:{self.port}",)}
+        self.certificates = FileCertificates(folder / "certificates", folder)
         self._engines: list[DockerEngine] = []
         self.database = Database(folder / "state.db")
         record = SqliteContainers(self.database)
@@ -53,10 +56,15 @@ class ProxyWorld:
             project=self.project,
             folder=self.folder / "proxy",
             base=self.folder,
+            issued=self.certificates,
             engine=self._engine,
             own=self.own,
         )
         return self.driver
+
+    @property
+    def settings(self) -> ProxySettings:
+        return settings_of(ProxySection.model_validate(self.section))
 
     def get(
         self, path: str = "/", *, host: str = "x.test", method: str = "GET", port: int | None = None, **headers: str

@@ -144,6 +144,10 @@ class SampleShop:
             self.set(metric, value)
         self.set(names.METRIC_LOG_SOURCE_UP, 1, source="docker")
         self.set(names.METRIC_LOG_SOURCE_LAG, 3 + 2 * self.random.random(), source="docker")
+        for host, days in (("shop.example.com", 41), ("api.example.com", 77)):
+            labels = {"name": host, "service": "core", "source": "auto"}
+            self.set(names.METRIC_CERTIFICATE_EXPIRY, self.end + days * 24 * HOURS, **labels)
+            self.set(names.METRIC_CERTIFICATE_LIFETIME, 90 * 24 * HOURS, **labels)
         self.set(names.METRIC_PEER_UP, 1, peer="vps2")
         for severity in ("page", "ticket", "info"):
             self.set(names.METRIC_ALERTS_FIRING, 0, severity=severity)

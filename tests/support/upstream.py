@@ -18,7 +18,7 @@ class Upstream:
     """Answers with its name and what it was asked. `release` ends everything that is held open.
 
     /sse sends an event and stays open, /ws echoes lines after a WebSocket handshake, /slow sends half of its body and
-    waits, /status/NNN answers so, /close breaks the connection off, /cut does so in the middle
+    waits, /silent waits before its answer, /text names its type, /status/NNN answers so, /close breaks the connection off, /cut does so in the middle
     of the body, anything else gets `name method path`.
     """
 
@@ -102,9 +102,12 @@ class Upstream:
             writer.write(b"56789")
             await writer.drain()
             return True
+        if path == "/silent":
+            await self._released.wait()
+        kind = "Content-Type: text/plain\r\n" if path == "/text" else ""
         status = int(path.partition("?")[0].rpartition("/")[2]) if path.startswith("/status/") else 200
         body = f"{self.name} {method} {path}".encode()
-        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        writer.write(f"HTTP/1.1 {status} X\r\n{kind}Content-Length: {len(body)}\r\n\r\n".encode())
         if method != "HEAD":
             writer.write(body)
         await writer.drain()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from monitor.adapters.haproxy.certificates import changed, load, sync
 from monitor.adapters.haproxy.files import ProxyFiles
 from monitor.adapters.haproxy.runner import RUN, Runner
 from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, failures, pairs, table, workers
@@ -18,6 +19,7 @@ from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters,
 from monitor.errors import ProxyError, ProxyUnreachable
 from monitor.render.haproxy import (
     ADMIN_SOCKET,
+    CHALLENGES_MAP,
     DOOR,
     MAINTENANCE_MAP,
     MASTER_SOCKET,
@@ -101,6 +103,8 @@ class HAProxy:
         if files != before:
             if files != rehearsed:
                 self._files.check(files, self._runner.check)
+            if running and not reload:
+                reload = not load(self._admin, changed(files, before))
             self._files.install(files)
         if reload:
             self._reload(rendered.structure, before)
@@ -115,6 +119,24 @@ class HAProxy:
             self._replace(rendered.structure)
         else:
             self._reload(rendered.structure, before)
+
+    def load_certificates(self, routes: Sequence[ServiceRoute]) -> None:
+        _, files = self._files.render(routes)
+        before = self._files.on_disk()
+        fresh = changed(files, before)
+        if not fresh:
+            return
+        live = load(self._admin, fresh)  # first: what is not on disk yet is seen again by whoever comes after us
+        self._files.install({**before, **fresh})
+        if not live:
+            self._reload(self._structure(), before)
+
+    def set_challenges(self, challenges: Mapping[str, str]) -> None:
+        text = "".join(f"{token} {answer}\n" for token, answer in sorted(challenges.items()))
+        if CHALLENGES_MAP not in self._files.on_disk():
+            raise ProxyError("the proxy does not answer ACME challenges yet", hint="run: bgmon proxy reload")
+        self._files.write(CHALLENGES_MAP, text.encode())
+        sync(self._admin, CHALLENGES_MAP, text)
 
     def slots(self, service: str) -> Mapping[Color, SlotStatus]:
         by_name = self._rows(service)

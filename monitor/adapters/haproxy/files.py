@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
 import re
 import shutil
@@ -13,8 +13,11 @@ from pathlib import Path
 from monitor.domain.proxy.routes import ServiceRoute
 from monitor.domain.proxy.settings import ProxySettings
 from monitor.domain.proxy.table import Certificate
-from monitor.errors import ProxyError
-from monitor.render.haproxy import CONFIG, RenderedProxy, render
+from monitor.errors import CertificateError, ProxyError
+from monitor.ports.certificates import IssuedCertificates
+from monitor.render.haproxy import CHALLENGES_MAP, CONFIG, RenderedProxy, render
+
+log = logging.getLogger(__name__)
 
 _CHECK_FOLDER = "check"
 
@@ -28,12 +31,14 @@ class ProxyFiles:
         folder: where they are.
         settings: how the proxy is set up.
         base: what relative paths of certificates and pages in bgmon.yml start from.
+        issued: the certificates that were got by ACME.
     """
 
-    def __init__(self, folder: Path, settings: ProxySettings, base: Path) -> None:
+    def __init__(self, folder: Path, settings: ProxySettings, base: Path, issued: IssuedCertificates) -> None:
         self.folder = folder
         self._settings = settings
         self._base = base
+        self._issued = issued
 
     def prepare(self) -> None:
         try:
@@ -52,11 +57,16 @@ class ProxyFiles:
         page = None
         if self._settings.maintenance_page is not None:
             page = self._read(self._settings.maintenance_page, "proxy.maintenance_page").decode(errors="replace")
-        rendered = render(routes, self._settings, maintenance_page=page)
-        secrets = {name: self._combine(certificate) for name, certificate in rendered.certificates}
-        if secrets:
-            digest = hashlib.sha256(b"".join(secrets.values())).hexdigest()
-            rendered = render(routes, self._settings, maintenance_page=page, salt=digest)
+        rendered = render(
+            routes,
+            self._settings,
+            maintenance_page=page,
+            issued=lambda host: self._issued.read(host) is not None,
+            challenges=(self._previous(CHALLENGES_MAP) or b"").decode(errors="replace"),
+        )
+        secrets = {name: self._combine(name, certificate) for name, certificate in rendered.certificates}
+        for name, host in rendered.automatic:
+            secrets[name] = self._issued.read(host) or self._issued.placeholder()
         return rendered, {**{name: text.encode() for name, text in rendered.files.items()}, **secrets}
 
     def on_disk(self) -> dict[str, bytes]:
@@ -123,7 +133,47 @@ class ProxyFiles:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _combine(self, certificate: Certificate) -> bytes:
+    def write(self, name: str, data: bytes) -> None:
+        """Put one file in place.
+
+        Raises:
+            ProxyError: the folder cannot be written.
+        """
+        try:
+            temporary = self.folder / f"{name}.new"
+            _write(temporary, data)
+            temporary.replace(self.folder / name)
+        except OSError as error:
+            raise ProxyError(f"{self.folder}: {error.strerror}", hint="is the disk full or read-only?") from None
+
+    def _combine(self, name: str, certificate: Certificate) -> bytes:
+        """What a person's files hold now, or held when they were last usable.
+
+        A deploy or a proxy that starts must not fail because a certificate is being written, or was renewed wrongly.
+        The daemon tells of it.
+        """
+        previous = self._previous(name)
+        try:
+            data = self._own(certificate)
+            if previous is None or data == previous:
+                return data
+            from monitor.adapters.certificates.pem import checked  # costs a tenth of a second
+
+            checked(data)
+        except (ProxyError, CertificateError) as error:
+            if previous is None:
+                raise
+            log.warning("%s: %s; the last good one stays in use", certificate.files.cert, error)
+            return previous
+        return data
+
+    def _previous(self, name: str) -> bytes | None:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError:
+            return None
+
+    def _own(self, certificate: Certificate) -> bytes:
         chain = self._read(certificate.files.cert, "tls.cert")
         if certificate.files.key is None:
             return chain

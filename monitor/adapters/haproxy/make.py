@@ -11,8 +11,10 @@ from monitor.adapters.haproxy.driver import HAProxy
 from monitor.adapters.haproxy.files import ProxyFiles
 from monitor.adapters.haproxy.process import ProcessRunner
 from monitor.config.proxy import ProxySection
+from monitor.config.tls import TlsSection
 from monitor.domain.deploy.spec import TlsFiles
 from monitor.domain.proxy.settings import ProxySettings, ProxyTimeouts
+from monitor.ports.certificates import IssuedCertificates
 from monitor.ports.engine import Engine
 from monitor.ports.own import OwnContainers
 
@@ -21,20 +23,31 @@ def settings_of(section: ProxySection) -> ProxySettings:
     return ProxySettings(
         listen=section.listen,
         tls_listen=section.tls_listen,
-        tls=TlsFiles(section.tls.cert, section.tls.key) if section.tls else None,
+        tls=TlsFiles(section.tls.cert, section.tls.key) if isinstance(section.tls, TlsSection) else section.tls,
         redirect_https=section.redirect_https,
         internal_listen=section.internal_listen,
         timeouts=ProxyTimeouts(**section.timeouts.model_dump()),
         retries=section.retries,
         reuse_connections=section.reuse_connections,
         max_connections=section.max_connections,
+        max_header=section.max_header,
+        max_headers=section.max_headers,
         maintenance_page=section.maintenance_page,
+        trusted=section.trusted,
+        accept_proxy=section.accept_proxy,
         privileged=section.run == "container" or os.geteuid() == 0,
     )
 
 
 def make_proxy(
-    section: ProxySection, *, project: str, folder: Path, base: Path, engine: Callable[[], Engine], own: OwnContainers
+    section: ProxySection,
+    *,
+    project: str,
+    folder: Path,
+    base: Path,
+    issued: IssuedCertificates,
+    engine: Callable[[], Engine],
+    own: OwnContainers,
 ) -> HAProxy:
     """The driver for one project on this host.
 
@@ -43,10 +56,11 @@ def make_proxy(
         project: whose proxy it is.
         folder: where its files and sockets are.
         base: what relative paths in bgmon.yml start from.
+        issued: certificates got by ACME.
         engine: asked for only when the proxy runs in a container.
         own: the containers that bgmon made.
     """
-    files = ProxyFiles(folder, settings_of(section), base)
+    files = ProxyFiles(folder, settings_of(section), base, issued)
     if section.run == "process":
         return HAProxy(files, ProcessRunner(folder, section.binary))
     return HAProxy(files, ContainerRunner(engine(), own, project, folder, section.image))

@@ -16,12 +16,14 @@ import time
 from pathlib import Path
 from typing import Final
 
+from monitor.domain.digits import digits
 from monitor.errors import ProxyError, ProxyUnreachable
 
 log = logging.getLogger(__name__)
 
 TIMEOUT: Final = 5.0
 _AGAIN: Final = 0.02
+LONGEST_PAYLOAD: Final = 16000
 _MAX_COMMANDS: Final = 12000  # bytes of one line; HAProxy's buffer takes 16384
 
 
@@ -52,8 +54,11 @@ class RuntimeSocket:
         assert len(line) < _MAX_COMMANDS, "split it"
         assert "\n" not in line
         log.debug("proxy: %s", line)
+        return self._carefully(f"{line}\n".encode())
+
+    def _carefully(self, data: bytes) -> str:
         try:
-            return self._patiently(f"{line}\n".encode())
+            return self._patiently(data)
         except TimeoutError:
             raise ProxyUnreachable(
                 f"the proxy did not answer within {self._timeout:g} s on {self._folder / self._name}"
@@ -74,6 +79,13 @@ class RuntimeSocket:
         said = self.ask(*commands).strip()
         if said:
             raise ProxyError(f"the proxy refused: {' '.join(said.split())}")
+
+    def load(self, command: str, payload: str) -> str:
+        """A command that takes lines of text, none of them empty; they are not logged. Raises as `ask`."""
+        lines = "\n".join(line for line in payload.splitlines() if line.strip())
+        assert len(command) + len(lines) < LONGEST_PAYLOAD
+        log.debug("proxy: %s <<", command)
+        return self._carefully(f"{command} <<\n{lines}\n\n".encode())
 
     def _patiently(self, data: bytes) -> str:
         until = time.monotonic() + self._patience
@@ -130,7 +142,7 @@ def workers(text: str) -> tuple[list[int], list[int]]:
     for line in text.splitlines():
         if line.startswith("# "):
             into = {"# workers": current, "# old workers": old}.get(line.strip(), [])
-        elif line[:1].isdigit() and line.split()[1:2] == ["worker"]:
+        elif digits(line.partition(" ")[0]) and line.split()[1:2] == ["worker"]:
             into.append(int(line.split()[0]))
     return current, old
 

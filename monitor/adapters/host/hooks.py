@@ -13,7 +13,7 @@ from typing import Final
 from monitor import masking
 from monitor.errors import HookFailed
 
-HOOKS: Final = ("pre-deploy", "pre-switch", "post-deploy", "on-failure")
+HOOKS: Final = ("pre-deploy", "pre-switch", "post-deploy", "on-failure", "dns-01")
 _MAX_OUTPUT: Final = 64 * 1024
 _SHOWN_LINES: Final = 15
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from monitor.domain.names import name_problem
 from monitor.errors import UsageError
 
+_NAME: Final = "host"
 
-def adopt(root: Path, project: str, config: str, hooks: Mapping[str, bytes] | None) -> Path:
+
+def given_name(root: Path, project: str) -> str | None:
+    """What a project's last sender calls this host; None when there was none."""
+    try:
+        return (root / "projects" / project / _NAME).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def adopt(root: Path, project: str, config: str, hooks: Mapping[str, bytes] | None, host: str) -> Path:
     """Keep what another host sent; where bgmon.yml is now.
 
     Args:
@@ -19,18 +30,22 @@ def adopt(root: Path, project: str, config: str, hooks: Mapping[str, bytes] | No
         config: the text of bgmon.yml.
         hooks: the hooks by name. None for a command that changes nothing here: then the file is for this command alone,
             and to be removed by the caller.
+        host: what the sender calls this host.
 
     Raises:
         UsageError: a name is not one that bgmon could have sent.
     """
-    if name_problem(project) or any("/" in name or name.startswith(".") for name in hooks or ()):
+    if name_problem(project) or name_problem(host) or any("/" in name or name.startswith(".") for name in hooks or ()):
         raise UsageError("this is no job of bgmon")
     folder = root / "projects" / project
     kept = folder / ".bgmon" / "hooks"
     kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if given_name(root, project) != host:
+        _put(folder / _NAME, host.encode(), mode=0o600)
     if hooks is None:
         own = folder / f"bgmon.{os.getpid()}.yml"
         own.write_text(config, encoding="utf-8")
+        own.chmod(0o600)
         return own
     for old in kept.iterdir():
         if old.name not in hooks:

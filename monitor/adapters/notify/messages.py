@@ -16,6 +16,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from monitor.adapters.templates.limited import render_limited
+from monitor.domain.health.causes import span
 from monitor.errors import NotifyError
 from monitor.ports.notify import Outgoing
 from monitor.render.sandbox import TemplateFault, render_here, sandbox
@@ -108,7 +109,7 @@ def message_templates(flavor: Flavor, folder: Path | None) -> ImmutableSandboxed
         lstrip_blocks=True,
         finalize=_ESCAPES[flavor],
     )
-    environment.filters.update(duration=duration, tail=tail, words=words)
+    environment.filters.update(duration=span, tail=tail, words=words)
     return environment
 
 
@@ -128,19 +129,6 @@ def _text(value: Any) -> Any:
 
 
 _ESCAPES: Final[dict[Flavor, Callable[[Any], Any]]] = {"text": _text, "slack": _slack, "discord": _discord}
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `4 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`: the two largest units."""
-    if 0.05 <= seconds < 1:  # noqa: PLR2004 - what rounds to 0.1 s or more
-        return f"{seconds:.1f} s"
-    left = round(seconds)
-    parts = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        amount, left = divmod(left, size)
-        if amount:
-            parts.append(f"{amount} {unit}")
-    return " ".join(parts[:2]) or "0 s"
 
 
 def tail(text: str, lines: int = 12, length: int = 900) -> str:

@@ -6,8 +6,9 @@ All durations are seconds, all sizes bytes, all shares lie between 0 and 1. Fiel
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+AUTO: Final = "auto"  # as a route's `tls`: a certificate by ACME for each of its hosts
 HealthMode = Literal["auto", "http", "docker", "running"]
 
 
@@ -31,13 +32,31 @@ class HealthPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryTimeouts:
+    """Of a route; None leaves the proxy's own."""
+
+    server: float | None = None
+    tunnel: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSpec:
-    """A public entry: requests for `host` under `path`."""
+    """A public entry: requests for `host` under `path`.
+
+    `redirect` sends requests for the further hosts to the first; `allow` are networks; `basic_auth` are hashes by user.
+    """
 
     host: tuple[str, ...] = ()
     path: str = "/"
     strip: bool = False
-    tls: TlsFiles | None = None
+    tls: TlsFiles | Literal["auto"] | None = None
+    max_body: int | None = None
+    timeouts: EntryTimeouts = EntryTimeouts()
+    headers: dict[str, str] = field(default_factory=dict)
+    redirect: bool = False
+    allow: tuple[str, ...] = ()
+    basic_auth: dict[str, str] = field(default_factory=dict)
+    compress: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +98,21 @@ class BakePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutPolicy:
+    """In which order the hosts of a service are deployed to.
+
+    `parallel` at a time, `pause` between them; `first` alone before all others, and watched for `bake`.
+    """
+
+    order: Literal["rolling"] = "rolling"
+    parallel: int = 1
+    pause: float = 0.0
+    on_failure: Literal["stop", "rollback"] = "stop"
+    first: str | None = None
+    bake: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class DeployPolicy:
     bake: BakePolicy = BakePolicy()
     canary: tuple[CanaryStep, ...] = ()
@@ -86,6 +120,7 @@ class DeployPolicy:
     stop: float = 10.0
     keep_images: int = 5
     hook_timeout: float = 300.0
+    hosts: RolloutPolicy = RolloutPolicy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from monitor.domain.deploy.spec import TlsFiles
 
@@ -22,12 +23,16 @@ class ProxySettings:
 
     listen: tuple[str, ...] = ("0.0.0.0:80",)
     tls_listen: tuple[str, ...] = ("0.0.0.0:443",)
-    tls: TlsFiles | None = None
+    tls: TlsFiles | Literal["auto"] | None = None
     redirect_https: bool = True
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     timeouts: ProxyTimeouts = ProxyTimeouts()
     retries: int = 1000
     reuse_connections: bool = False
     max_connections: int = 20000
+    max_header: int = 64 * 1024  # bytes of the head of a request or an answer
+    max_headers: int = 250  # lines of it
     maintenance_page: str | None = None
+    trusted: tuple[str, ...] = ()  # networks whose word on the client counts
+    accept_proxy: tuple[str, ...] = ()  # listeners on which those peers may send the PROXY protocol
     privileged: bool = False

@@ -9,24 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
-from monitor.domain.deploy.spec import TlsFiles
+from monitor.domain.deploy.spec import AUTO, RouteSpec, TlsFiles
 from monitor.domain.proxy.routes import ServiceRoute
 from monitor.domain.proxy.settings import ProxySettings
 from monitor.errors import ProxyError
 
-ANY_HOST = "*"
+ANY_HOST: Final = "*"
+FILES: Final = "s"  # no host that can have a certificate: it has no dot
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A public entry. `host` is a name, `*.` and a name, or `*`; `prefix` has no trailing slash but for the root."""
+    """A public entry. `host` is a name, `*.` and a name, or `*`; `prefix` has no trailing slash but for the root.
+
+    `secured` says when plain requests are sent to https: never when it is empty, always for FILES, else once there is a
+    certificate for that host.
+    """
 
     host: str
     prefix: str
     service: str
     strip: bool
-    https: bool
+    secured: str
+    number: int = 0  # which of the service's routes
 
     @property
     def key(self) -> str:
@@ -50,6 +57,7 @@ class Listener:
 class Certificate:
     files: TlsFiles
     hosts: tuple[str, ...]
+    service: str = ""  # the first that names it; empty for the proxy's own
 
 
 def entries(routes: Sequence[ServiceRoute], settings: ProxySettings) -> list[Entry]:
@@ -60,10 +68,11 @@ def entries(routes: Sequence[ServiceRoute], settings: ProxySettings) -> list[Ent
             prefix=spec.path.rstrip("/") or "/",
             service=route.service,
             strip=spec.strip and spec.path.strip("/") != "",
-            https=settings.redirect_https and (settings.tls or spec.tls) is not None,
+            secured=_secured(_tls(spec, settings), host) if settings.redirect_https else "",
+            number=number,
         )
         for route in routes
-        for spec in route.public
+        for number, spec in enumerate(route.public)
         for host in spec.host or (ANY_HOST,)
     ]
     return sorted(found, key=lambda entry: (entry.host, -len(entry.prefix), entry.prefix))
@@ -87,12 +96,37 @@ def listeners(routes: Sequence[ServiceRoute]) -> list[Listener]:
 
 def certificates(routes: Sequence[ServiceRoute], settings: ProxySettings) -> list[Certificate]:
     """Every certificate once, the default one first, with the hosts it is for."""
-    hosts: dict[TlsFiles, list[str]] = {settings.tls: []} if settings.tls else {}
+    hosts: dict[TlsFiles, list[str]] = {settings.tls: []} if isinstance(settings.tls, TlsFiles) else {}
+    services: dict[TlsFiles, str] = {}
     for route in routes:
         for spec in route.public:
-            if spec.tls is not None and spec.tls != settings.tls:
+            if isinstance(spec.tls, TlsFiles) and spec.tls != settings.tls:
                 hosts.setdefault(spec.tls, []).extend(host.lower() for host in spec.host)
-    return [Certificate(files, tuple(sorted(set(names)))) for files, names in hosts.items()]
+                services.setdefault(spec.tls, route.service)
+    return [Certificate(files, tuple(sorted(set(names))), services.get(files, "")) for files, names in hosts.items()]
+
+
+def automatic(routes: Sequence[ServiceRoute], settings: ProxySettings) -> dict[str, str]:
+    """Every host that gets its certificate by ACME, with the service that names it first; in order."""
+    found: dict[str, str] = {}
+    for route in sorted(routes, key=lambda route: route.service):
+        for spec in route.public:
+            if _tls(spec, settings) == AUTO:
+                for host in spec.host:
+                    found.setdefault(host.lower().rstrip("."), route.service)
+    return dict(sorted(found.items()))
+
+
+def _tls(spec: RouteSpec, settings: ProxySettings) -> TlsFiles | Literal["auto"] | None:
+    """A route's own, else the proxy's. An entry for every host has no name that a certificate could be for."""
+    chosen = spec.tls or settings.tls
+    return None if chosen == AUTO and not spec.host else chosen
+
+
+def _secured(tls: TlsFiles | Literal["auto"] | None, host: str) -> str:
+    if tls is None:
+        return ""
+    return host.lower().rstrip(".") if tls == AUTO else FILES
 
 
 def binds(routes: Sequence[ServiceRoute], settings: ProxySettings) -> dict[str, str]:
@@ -102,7 +136,7 @@ def binds(routes: Sequence[ServiceRoute], settings: ProxySettings) -> dict[str, 
         ProxyError: one address is wanted for two things.
     """
     wanted = [(address, "proxy.listen") for address in settings.listen]
-    if certificates(routes, settings):
+    if certificates(routes, settings) or automatic(routes, settings):
         wanted += [(address, "proxy.tls_listen") for address in settings.tls_listen]
     for listener in listeners(routes):
         names = " and ".join(service for _, service in listener.services)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitor.domain.containers import Image, PullProgress
+from monitor.domain.names import repository_of
 from monitor.errors import PullFailed
 from monitor.services.deploy.deps import DeployDeps, PullPolicy
 
@@ -63,14 +64,3 @@ def _digest(image: Image, reference: str) -> str | None:
         if digest.partition("@")[0] in (repository, f"docker.io/{repository}"):
             return digest
     return None
-
-
-def repository_of(reference: str) -> str:
-    """The repository of an image reference, without tag and digest.
-
-    >>> repository_of("reg.example.com:5000/shop/core:abc")
-    'reg.example.com:5000/shop/core'
-    """
-    name = reference.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]

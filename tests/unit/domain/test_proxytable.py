@@ -8,7 +8,7 @@ from monitor.domain.deploy.records import ServiceFlags
 from monitor.domain.deploy.spec import HealthPolicy, RouteSpec, ServiceSpec, TlsFiles
 from monitor.domain.proxy.routes import ServiceRoute, Slot, service_routes
 from monitor.domain.proxy.settings import ProxySettings
-from monitor.domain.proxy.table import binds, certificates, entries, listeners, wildcards
+from monitor.domain.proxy.table import automatic, binds, certificates, entries, listeners, wildcards
 from monitor.errors import ProxyError
 
 
@@ -29,9 +29,31 @@ def test_the_most_specific_wildcard_comes_first() -> None:
 def test_https_where_there_is_a_certificate() -> None:
     own = TlsFiles("own.pem")
     routes = [ServiceRoute("a", (RouteSpec(("a.test",), tls=own), RouteSpec(("b.test",))))]
-    assert [entry.https for entry in entries(routes, ProxySettings())] == [True, False]
-    assert [entry.https for entry in entries(routes, ProxySettings(tls=TlsFiles("all.pem")))] == [True, True]
-    assert [entry.https for entry in entries(routes, ProxySettings(redirect_https=False))] == [False, False]
+    assert [entry.secured for entry in entries(routes, ProxySettings())] == ["s", ""]
+    assert [entry.secured for entry in entries(routes, ProxySettings(tls=TlsFiles("all.pem")))] == ["s", "s"]
+    assert [entry.secured for entry in entries(routes, ProxySettings(redirect_https=False))] == ["", ""]
+
+
+def test_automatic_certificates_are_for_names_alone() -> None:
+    """By route or by the proxy's default; a route's own file wins, and an entry for every host has no name."""
+    own = TlsFiles("own.pem")
+    routes = [
+        ServiceRoute("b", (RouteSpec(("B.test.", "a.test"), tls="auto"), RouteSpec(()))),
+        ServiceRoute("a", (RouteSpec(("c.test",)), RouteSpec(("d.test",), tls=own), RouteSpec(("a.test",), "/x"))),
+    ]
+    assert automatic(routes, ProxySettings()) == {"a.test": "b", "b.test": "b"}
+    everywhere = ProxySettings(tls="auto")
+    assert automatic(routes, everywhere) == {"a.test": "a", "b.test": "b", "c.test": "a"}
+    assert [(entry.key, entry.secured) for entry in entries(routes, everywhere)] == [
+        ("*/", ""),
+        ("a.test/x/", "a.test"),
+        ("a.test/", "a.test"),
+        ("b.test/", "b.test"),
+        ("c.test/", "c.test"),
+        ("d.test/", "s"),
+    ]
+    assert [found.files for found in certificates(routes, everywhere)] == [own]
+    assert "0.0.0.0:443" in binds(routes, ProxySettings())
 
 
 def test_certificates_come_once_with_their_hosts_and_the_default_first() -> None:

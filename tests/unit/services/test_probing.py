@@ -7,11 +7,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import pytest
+
 from monitor.adapters.host.clock import SystemClock
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import ProbeAnswer
 from monitor.services.watchdog.observer import Target
-from monitor.services.watchdog.probing import Probing
+from monitor.services.watchdog.probing import Probing, _next
 
 GOOD = ProbeAnswer(200, "ok", seconds=0.001)
 BAD = ProbeAnswer(503, "no", seconds=0.001)
@@ -165,11 +167,13 @@ def test_every_service_has_its_own_moment_in_the_interval_and_keeps_it() -> None
         slow = replace(POLICY, interval=0.4)
         bench.targets = {name: Target("life1", f"http://{name}/", slow) for name in names}
         await bench.until(lambda: bench.probing.made >= 40 * 3)
-        moments: dict[str, list[float]] = {}
-        for at, url in bench.script.asked:
-            moments.setdefault(url, []).append(at % 0.4)
-        assert len(moments) == 40
-        assert len({round(times[0], 2) for times in moments.values()}) > 15  # spread, not all at once
+        assert len({url for _, url in bench.script.asked}) == 40
+        first = [_next(name, 0.4, 1000.0) for name in names]
+        assert all(1000.0 < at <= 1000.4 for at in first)
+        assert len({round(at, 2) for at in first}) > 20  # spread, not all at once
+        assert all(
+            _next(name, 0.4, at + 0.001) == pytest.approx(at + 0.4) for name, at in zip(names, first, strict=True)
+        )
 
     asyncio.run(story())
 

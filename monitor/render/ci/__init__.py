@@ -1,0 +1,1 @@
+"""Files of pipelines, and reports of what they did. Pure: data in, text out."""
