@@ -16,7 +16,6 @@ from monitor.domain.proxy.reach import LOOPBACK
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
-    from monitor.services.deploy.status import Row
 
 _COLORS: Final = {"running": "green", "healthy": "green", "stopped": "yellow", "maintenance": "yellow"}
 _WATCH_EVERY: Final = 1.0
