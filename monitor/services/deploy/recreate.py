@@ -72,6 +72,8 @@ def recreate(deps: DeployDeps, service: str) -> Release:
     deps.store.note(record.id, "create", green.note(), started)
     if old is not None:
         discard(deps.engine, deps.own, old.id, stop=spec.deploy.stop)
+    else:
+        deps.own.remove(active.container)  # only its record is left
     if green.port is not None and not (green.address == LOOPBACK and deps.host.port_free(green.port)):
         green = TrafficControl(deps, spec).reserve(green)
         deps.store.note(record.id, "create", green.note(), deps.clock.now())
