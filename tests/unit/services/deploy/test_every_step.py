@@ -20,7 +20,8 @@ from monitor.errors import (
 from tests.support.deploys import Killed, Moment, Tap, World, world
 
 CANARY = {"canary": [{"weight": 10, "for": "1s"}], "bake": "2s", "drain": "1s", "stop": "1s", "keep_images": 1}
-SECTIONS = {"plain": {}, "canary": {"deploy": CANARY}}
+STOP_FIRST = {"order": "stop-first", "bake": "2s", "drain": "1s", "stop": "1s", "keep_images": 1}
+SECTIONS = {"plain": {}, "canary": {"deploy": CANARY}, "stop-first": {"deploy": STOP_FIRST}}
 HOOKS = ("pre-deploy", "pre-switch", "post-deploy", "on-failure")
 ERRORS: dict[str, tuple[Callable[[str], BgmonError], ...]] = {
     "engine": (EngineError, EngineUnreachable),
@@ -79,7 +80,7 @@ def settled(made: World, *, first: bool) -> None:
 
 def test_the_sweep_sees_whole_deploys() -> None:
     seen = {(kind, first): {name for k, f, (name, _) in CASES if (k, f) == (kind, first)} for kind, first, _ in CASES}
-    assert len(seen) == 4
+    assert len(seen) == 6
     for names in seen.values():
         assert {"proxy.switch", "engine.start", "store.begin", "store.finish", "hooks.run", "secrets.keep"} <= names
 
