@@ -61,7 +61,9 @@ EVERY = os.environ.get("BGMON_SWEEP") == "all"  # `make sweep`: minutes instead 
 # A first deploy without canary steps and one with all of them reach every step; of a call that is made again and again,
 # the first and the last one are taken.
 WHOLE = (
-    [(kind, first) for kind in SECTIONS for first in (False, True)] if EVERY else [("plain", True), ("canary", False)]
+    [(kind, first) for kind in SECTIONS for first in (False, True)]
+    if EVERY
+    else [("plain", True), ("canary", False), ("stop-first", False)]
 )
 
 
