@@ -66,6 +66,10 @@ class Proxy(Protocol):
         """All new requests to `to`; the other slot, if it has traffic, drains."""
         ...
 
+    def hold(self, service: str) -> None:
+        """New requests wait for a `switch`, as long as the proxy keeps them; those under way go on."""
+        ...
+
     def set_weights(self, service: str, weights: Mapping[Color, int]) -> None:
         """Both slots take new requests, by these weights."""
         ...

@@ -61,15 +61,17 @@ class FakeHooks:
         hooks: by name, what a hook prints; an exception is raised.
         problems: what `check` says.
         ran: (name, environment) of every hook that ran.
+        timeouts: how long each was given at last, by name.
     """
 
     def __init__(self) -> None:
         self.hooks: dict[str, str | HookFailed] = {}
         self.problems: list[str] = []
         self.ran: list[tuple[str, Mapping[str, str]]] = []
+        self.timeouts: dict[str, float] = {}
 
     def run(self, name: str, environ: Mapping[str, str], *, timeout: float) -> str | None:
-        del timeout
+        self.timeouts[name] = timeout
         found = self.hooks.get(name)
         if found is None:
             return None

@@ -131,6 +131,12 @@ class FakeProxy:
         if slots[other(to)].state != "maint":
             self._set(slots, other(to), "drain")
 
+    def hold(self, service: str) -> None:
+        slots = self._service("hold", service)
+        for color in COLORS:
+            if slots[color].state != "maint":
+                self._set(slots, color, "drain")
+
     def set_weights(self, service: str, weights: Mapping[Color, int]) -> None:
         slots = self._service("set_weights", service)
         for color, weight in weights.items():

@@ -177,6 +177,11 @@ class HAProxy:
             *self._away(service, other(to)),
         )
 
+    def hold(self, service: str) -> None:
+        # What is parked waits; both colors have to be out of the way, in whatever order.
+        away = [command for color in COLORS for command in self._away(service, color)]
+        self._admin.tell(*_parked(service, "ready"), *away)
+
     def set_weights(self, service: str, weights: Mapping[Color, int]) -> None:
         commands = []
         for color, weight in sorted(weights.items(), key=lambda item: -item[1]):

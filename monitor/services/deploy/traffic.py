@@ -100,6 +100,11 @@ class TrafficControl:
         else:
             done()
 
+    def hold(self) -> None:
+        """New requests wait for a switch. Not recorded: a proxy that restarts finds nobody, and lets them wait too."""
+        if self._proxied:
+            self._deps.proxy.hold(self._service)
+
     def rest(self) -> None:
         """No new requests to either color; those under way go on. A weight of 0 is how HAProxy says that."""
         if self._proxied:

@@ -21,7 +21,8 @@ from monitor.errors import (
 from tests.support.deploys import Killed, Moment, Tap, World, world
 
 CANARY = {"canary": [{"weight": 10, "for": "1s"}], "bake": "2s", "drain": "1s", "stop": "1s", "keep_images": 1}
-SECTIONS = {"plain": {}, "canary": {"deploy": CANARY}}
+STOP_FIRST = {"order": "stop-first", "bake": "2s", "drain": "1s", "stop": "1s", "keep_images": 1}
+SECTIONS = {"plain": {}, "canary": {"deploy": CANARY}, "stop-first": {"deploy": STOP_FIRST}}
 HOOKS = ("pre-deploy", "pre-switch", "post-deploy", "on-failure")
 ERRORS: dict[str, tuple[Callable[[str], BgmonError], ...]] = {
     "engine": (EngineError, EngineUnreachable),
@@ -60,7 +61,9 @@ EVERY = os.environ.get("BGMON_SWEEP") == "all"  # `make sweep`: minutes instead 
 # A first deploy without canary steps and one with all of them reach every step; of a call that is made again and again,
 # the first and the last one are taken.
 WHOLE = (
-    [(kind, first) for kind in SECTIONS for first in (False, True)] if EVERY else [("plain", True), ("canary", False)]
+    [(kind, first) for kind in SECTIONS for first in (False, True)]
+    if EVERY
+    else [("plain", True), ("canary", False), ("stop-first", False)]
 )
 
 
