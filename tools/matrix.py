@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import suites  # noqa: E402
+from tools import kamal_oracle, suites  # noqa: E402
 
 FOLDERS = ("tests/contract", "tests/engine", "tests/proxy", "tests/deploy")
 RESULT = ROOT / "bench" / "results" / "matrix.json"
@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
             f"| {row.docker} | {row.haproxy} | {row.passed} | {row.failed} | {row.python} | {row.python_passed or '-'} "
             f"| {row.python_failed if row.python_passed else '-'} |"
         )
+    if kamal_oracle.main(["--check"]):
+        return 1
     return 1 if any(row.failed or row.python_failed or not row.passed for row in rows) else 0
 
 

@@ -27,6 +27,7 @@ TEST_TOOLS="
   chromium:chromium
   nginx:nginx-light
   sshd:openssh-server
+  dnsmasq:dnsmasq-base
   iptables:iptables
   node:nodejs
   npm:npm
@@ -36,6 +37,7 @@ TEST_TOOLS="
   openssl:openssl
   pebble:pebble
   curl:curl
+  git:git
 "
 
 say() { printf 'setup: %s\n' "$*"; }

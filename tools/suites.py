@@ -29,21 +29,29 @@ class SuiteError(Exception):
     """Says in one line what the person must do."""
 
 
-def ensure(suite: str) -> Path:
-    """The suite's root file system, made once: half a minute. Raises SuiteError."""
+def ensure(suite: str, *, name: str | None = None, packages: str = PACKAGES, witness: str = "usr/sbin/haproxy") -> Path:
+    """The suite's root file system, made once: half a minute. Raises SuiteError.
+
+    Args:
+        suite: Debian's release.
+        name: its folder, the suite's by default.
+        packages: what is in it.
+        witness: a file that is there once it is whole.
+    """
     if suite not in SUITES:
         raise SuiteError(f"unknown suite {suite!r}: one of {', '.join(SUITES)}")
-    root = FOLDER / suite
+    name = name or suite
+    root = FOLDER / name
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / f"{suite}.lock").open("w") as lock:
+    with (FOLDER / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (root / "usr/sbin/haproxy").exists():
+        if (root / witness).exists():
             return root
         if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
             raise SuiteError("other versions of Docker and HAProxy need root and the Debian package mmdebstrap")
-        half = FOLDER / f"{suite}.half"
+        half = FOLDER / f"{name}.half"
         shutil.rmtree(half, ignore_errors=True)
-        command = ["mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", "--quiet"]
+        command = ["mmdebstrap", "--variant=minbase", f"--include={packages}", "--quiet"]
         # The Release file of a mirror's copy of sid may be past its date.
         command += ['--aptopt=Acquire::Check-Valid-Until "false"', suite, str(half), MIRROR]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

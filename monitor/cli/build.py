@@ -74,9 +74,12 @@ def command(  # noqa: PLR0917 - click passes them by name
     if dry_run:
         _print(work, builds, as_json=as_json)
         return 0
+    done: list[list[list[str]]] = []
     for build in builds:
-        for argv in work[build.service]:
-            _run(argv, file.parent, build.service, as_json=as_json)
+        if work[build.service] not in done:  # several services may be of one image
+            for argv in work[build.service]:
+                _run(argv, file.parent, build.service, as_json=as_json)
+            done.append(work[build.service])
         if as_json:
             emit_event({"event": "built", "service": build.service, "image": build.image, "pushed": push})
         else:
@@ -151,10 +154,13 @@ def _print(work: dict[str, list[list[str]]], builds: list[ImageBuild], *, as_jso
         emit_json({"builds": [{"service": b.service, "image": b.image, "commands": work[b.service]} for b in builds]})
         return
     click.echo("#!/bin/sh\nset -eu")
+    printed: list[list[list[str]]] = []
     for build in builds:
         click.echo(f"# {build.service}: {build.image}")
-        for argv in work[build.service]:
-            click.echo(shlex.join(argv))
+        if work[build.service] not in printed:
+            for argv in work[build.service]:
+                click.echo(shlex.join(argv))
+            printed.append(work[build.service])
 
 
 def _run(argv: list[str], folder: Path, service: str, *, as_json: bool) -> None:

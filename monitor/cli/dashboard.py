@@ -12,6 +12,7 @@ import click
 
 from monitor.cli.context import Settings, pass_settings
 from monitor.cli.services import complete_service
+from monitor.domain.digits import digits
 from monitor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _seconds(text: str) -> float:
     from monitor.config.base import parse_duration
 
     days = text.removesuffix("d")
-    if days != text and days.isdigit():
+    if days != text and digits(days):
         text = f"{24 * int(days)}h"
     try:
         return parse_duration(text)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Final
 
 import durationpy
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from monitor.config.spelled import as_written
 from monitor.domain.names import MAX_NAME, NAME_PATTERN, name_problem
 
-_SIZE: Final = re.compile(r"^(\d+(?:\.\d+)?)\s*([kmgt]?)b?$", re.IGNORECASE)
+MAX_PORT: Final = 65535
+_HOST: Final = re.compile("[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 _LARGEST: Final = 2**63 - 1  # bytes, what the engine's API can say
 _SIZE_FACTORS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
@@ -66,7 +69,7 @@ def parse_size(value: object) -> int:
     value = as_written(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    match = _SIZE.match(value.strip()) if isinstance(value, str) else None
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError("a size is written like 512m or 2g")
     size = float(match[1]) * _SIZE_FACTORS[match[2].lower()]
@@ -98,6 +101,58 @@ def parse_share(value: object) -> float:
     return share
 
 
+def parse_port(text: str, *, least: int = 1) -> int:
+    """The number of a TCP port, in ASCII digits.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch("[0-9]{1,5}", text) or not least <= int(text) <= MAX_PORT:
+        raise ValueError(f"{text!r} is no port from {least} to {MAX_PORT}")
+    return int(text)
+
+
+def parse_address(text: str, *, example: str, least: int = 1) -> tuple[str, int]:
+    """`127.0.0.1:80`, `[::1]:80`, `*:80` or `name:80` as a host, without brackets, and a port of at least `least`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, _, port = text.rpartition(":")
+    try:
+        bare = parse_host(host[1:-1] if host.startswith("[") else host)
+        if (":" in bare) != (host == f"[{bare}]"):
+            raise ValueError
+        return bare, parse_port(port, least=least)
+    except ValueError:
+        raise ValueError(f"{text!r} is not of the form address:port, such as {example}") from None
+
+
+def parse_host(text: str) -> str:
+    """An IP address, `*` or a host's name.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if text == "*" or (_HOST.fullmatch(text) and not re.fullmatch("[0-9.]*", text)):
+        return text
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone: give the address alone")
+    ipaddress.ip_address(text)
+    return text
+
+
+def one_word(text: str) -> str:
+    """Printable ASCII without a space, not beginning with `-`: it can be an argument of a program.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not re.fullmatch("[!-~]+", text) or text.startswith("-"):
+        raise ValueError(f"{text!r} holds a space or a character that is no ASCII, or begins with -")
+    return text
+
+
 def parse_name(value: object) -> str:
     """A project's or service's name.
 
@@ -122,4 +177,5 @@ Size = Annotated[
 Share = Annotated[
     float, BeforeValidator(parse_share), WithJsonSchema({"type": ["string", "number"], "examples": ["1%"]})
 ]
+Word = Annotated[str, AfterValidator(one_word)]
 Name = Annotated[str, BeforeValidator(parse_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
+from monitor.domain.digits import digits
 from monitor.render.site import Engine, Kind, Mail
 
 _TEAMS_HOSTS: Final = (".webhook.office.com", ".logic.azure.com", ".powerplatform.com", ".api.powerplatform.com")
@@ -49,7 +50,12 @@ def targets(url: str) -> tuple[Target, ...] | Unspoken:
     if channel is None:
         return Unspoken("apprise does not understand this URL: nobody is told through it")
     read = _READERS.get(type(channel).__name__)
-    return (tuple(read(channel)) if read else ()) or Unspoken(_why_not(channel) if read else _NO_WORDS)
+    if read is None:
+        return Unspoken(_NO_WORDS)
+    try:
+        return tuple(read(channel)) or Unspoken(_why_not(channel))
+    except AttributeError as error:  # what a plugin keeps where is apprise's own business, and may change
+        return Unspoken(f"this release of apprise keeps it in a way that bgmon cannot read ({error.name})")
 
 
 def _understood(url: str) -> Any:
@@ -84,7 +90,7 @@ def _why_not(channel: Any) -> str:
 def _telegram(channel: Any) -> Iterator[Target]:
     for chat, topic in channel.targets:
         settings = {"chatid": str(chat)} | ({"message_thread_id": str(topic)} if topic is not None else {})
-        numeric = str(chat).lstrip("-").isdigit()
+        numeric = digits(str(chat).removeprefix("-"))
         lacks: dict[Engine, str] = {} if numeric else {"alertmanager": f"it takes a chat by its number, not {chat}"}
         yield Target("telegram", settings, {"bottoken": channel.bot_token}, lacks=lacks)
 
@@ -164,10 +170,14 @@ def _email(channel: Any) -> Iterator[Target]:
 
 
 def _pushover(channel: Any) -> Iterator[Target]:
-    devices = [name for name in channel.targets if name != "ALL_DEVICES"]
-    loses = ("its priority",) if int(getattr(channel, "priority", 0) or 0) else ()
+    named = getattr(channel, "devices", None) or getattr(channel, "targets", None) or []
+    devices = [name for name in named if name != "ALL_DEVICES"]
+    loses = [
+        *(["its priority"] if int(channel.priority or 0) else []),
+        *(["its groups"] if getattr(channel, "groups", None) else []),
+    ]
     settings = {"device": ",".join(devices)} if devices else {}
-    yield Target("pushover", settings, {"apiToken": channel.token, "userKey": channel.user_key}, loses=loses)
+    yield Target("pushover", settings, {"apiToken": channel.token, "userKey": channel.user_key}, loses=tuple(loses))
 
 
 def _pagerduty(channel: Any) -> Iterator[Target]:

@@ -20,7 +20,7 @@ from monitor.errors import ConfigError
 from monitor.render.site import Contact, SilentChannel
 
 _SECTION: Final = re.compile(r"^notify:.*?(?=^[^\s#]|\Z)", re.MULTILINE | re.DOTALL)
-_ONLY_VARIABLE: Final = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
+_ONLY_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # What a channel's own variable is called after; a further secret of it has its name behind that.
 _FIRST: Final = ("url", "bottoken", "token", "apiToken", "integrationKey")
 
@@ -106,7 +106,7 @@ def _variables(channel: ChannelSection, text: str, number: int, target: Target) 
     Where bgmon.yml has nothing but a variable, its value is used when it is what others want, such as an https URL;
     what stands in apprise's own form, which is known to bgmon alone, goes to a variable beside it.
     """
-    only = _ONLY_VARIABLE.match(text)
+    only = _ONLY_VARIABLE.fullmatch(text)
     made: dict[str, str] = {}
     for key, value in target.secrets.items():
         if only is None:

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 from monitor.config.base import Duration, Model, Name
 from monitor.domain.alerting.conditions import Severity
 
-_HTTP: Final = re.compile(r"^https?://[^\s/]+\S*$")
-_TIMES: Final = re.compile(r"^([01]\d|2[0-3]):([0-5]\d)-(([01]\d|2[0-3]):([0-5]\d)|24:00)$")
-_TARGET: Final = re.compile(r"^[^\s/]+:[0-9]{1,5}$")
+_HTTP: Final = re.compile(r"https?://[^\s/]+\S*")
+_TIMES: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(([01]\d|2[0-3]):([0-5]\d)|24:00)")
+_TARGET: Final = re.compile(r"[^\s/]+:[0-9]{1,5}")
 
 
 def _http_url(value: str) -> str:
-    if not _HTTP.match(value):
+    if not _HTTP.fullmatch(value):
         raise ValueError(f"{value!r} is no http URL, such as http://127.0.0.1:3100")
     if urlsplit(value).username is not None:
         raise ValueError("holds a user or password, which generated files would show: leave it out")
@@ -36,6 +36,8 @@ def _bare_url(value: object) -> object:
 class ServerSection(Model):
     url: Url
     """Where it answers, as seen from the machine that runs the stack."""
+    uid: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    """The uid of its data source in a Grafana that has it already: boards and rules use it, and none is provisioned."""
 
 
 class GrafanaSection(Model):
@@ -43,6 +45,8 @@ class GrafanaSection(Model):
     """Where people open it; links in alerts lead there."""
     token: SecretStr | None = None
     """A service account's token, for `bgmon grafana push`."""
+    default: bool = False
+    """Make bgmon's Prometheus the default data source. Grafana refuses to start with two that are."""
 
 
 class RetentionSection(Model):
@@ -77,7 +81,7 @@ class MuteSection(Model):
     @classmethod
     def _form(cls, times: tuple[str, ...]) -> tuple[str, ...]:
         for item in times:
-            if not _TIMES.match(item) or item[:5] == item[6:]:
+            if not _TIMES.fullmatch(item) or item[:5] == item[6:]:
                 raise ValueError(f"{item!r} is no span of a day, such as 22:00-07:00")
         return times
 
@@ -117,7 +121,7 @@ class GenerateSection(Model):
     @classmethod
     def _addresses(cls, targets: dict[str, str]) -> dict[str, str]:
         for host, target in targets.items():
-            if not _TARGET.match(target):
+            if not _TARGET.fullmatch(target):
                 raise ValueError(f"{host}: {target!r} is not of the form address:port, such as vps2.internal:9180")
         return targets
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from monitor.config.oneline import broken_lines
 from monitor.config.schema import Config
 from monitor.config.substitution import Substitution
 from monitor.config.yamlfile import Document, Path, dotted, parse, read_text
@@ -84,6 +85,11 @@ def _checked(document: Document, environ: Mapping[str, str]) -> Config:
     data = substitution.apply(document.data)
     if substitution.problems:
         raise ConfigError(substitution.problems, hint="set the variables, or write $${ for a literal ${")
+    broken = [Problem(file, document.line(path), dotted(path), message) for path, message in broken_lines(data)]
+    if broken:
+        raise ConfigError(
+            broken[:_MOST_PROBLEMS], hint="a text after | or > ends with a line end, one after |- does not"
+        )
     try:
         config = Config.model_validate(data)
     except ValidationError as error:

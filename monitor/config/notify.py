@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from monitor.config.base import Duration, Model
 from monitor.domain.alerting.conditions import Severity
 
-_URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$")
+_URL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*://\S*")
 
 
 class ChannelSection(Model):
@@ -24,7 +24,7 @@ class ChannelSection(Model):
     @field_validator("url")
     @classmethod
     def _form(cls, url: SecretStr) -> SecretStr:
-        if not _URL.match(url.get_secret_value()):
+        if not _URL.fullmatch(url.get_secret_value()):
             raise ValueError("is no URL: write scheme://..., such as slack://token_a/token_b/token_c")
         return url
 
@@ -49,7 +49,7 @@ class NotifySection(Model):
     @field_validator("alertmanager")
     @classmethod
     def _http(cls, url: str | None) -> str | None:
-        if url is not None and not re.match(r"^https?://\S+$", url):
+        if url is not None and not re.fullmatch(r"https?://\S+", url):
             raise ValueError("is no http URL, such as http://alertmanager:9093")
         return url
 

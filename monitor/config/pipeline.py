@@ -16,6 +16,10 @@ from monitor.render.ci.pipeline import Pipeline, Registry
 _AMAZON: Final = re.compile(r"[0-9]+\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 _GOOGLE: Final = re.compile(r"(?:[a-z0-9-]+-docker\.pkg\.dev|(?:[a-z]+\.)?gcr\.io)")
 _HUB: Final = "docker.io"
+_CHANNELS: Final = {
+    "SLACK": "https://hooks.slack.com/services/T00000000/B00000000/placeholder",
+    "DISCORD": "https://discord.com/api/webhooks/100000000000000000/placeholder",
+}
 
 
 def pipeline_of(
@@ -67,7 +71,10 @@ def pipeline_of(
 
 
 def _placeholder(name: str) -> str:
-    """A value that a check takes, whatever the variable is for."""
+    """A value that a check takes, and of which the same files are generated, as far as the variable's name tells."""
+    for word, url in _CHANNELS.items():
+        if word in name:
+            return url
     if re.search(r"URL|URI|WEBHOOK|DSN|ENDPOINT", name):
         return f"https://example.com/{name.lower()}"
     if re.search(r"PORT$|COUNT$|SIZE$", name):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from monitor.config.base import Duration, Model
+from monitor.config.base import Duration, Model, Size, Word, parse_address, parse_host, parse_port
 from monitor.config.entry import Network, as_tuple
-from monitor.config.service import MAX_PORT
 from monitor.config.tls import AcmeSection, TlsSection
 
 LOWEST_PORT = 1024
+_LARGEST_SUBNET, _SMALLEST_SUBNET = 16, 28
 
 
 def _port_range(value: object) -> object:
@@ -23,18 +24,10 @@ def _port_range(value: object) -> object:
     if not isinstance(value, str):
         return value
     low, _, high = value.partition("-")
-    if not (low.isdigit() and high.isdigit() and LOWEST_PORT <= int(low) < int(high) <= MAX_PORT):
-        raise ValueError(f"{value!r} is no port range such as 20000-29999")
-    return int(low), int(high)
-
-
-def _listen_address(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 1 <= int(port) <= MAX_PORT:
-        raise ValueError(f"{address!r} is not of the form address:port, such as 0.0.0.0:80")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError(f"{address!r}: an IPv6 address is written [address]:port, such as [::]:80")
-    return address
+    try:
+        return (first := parse_port(low, least=LOWEST_PORT)), parse_port(high, least=first + 1)
+    except ValueError:
+        raise ValueError(f"{value!r} is no port range such as 20000-29999") from None
 
 
 def _bracketed(address: str) -> str:
@@ -56,7 +49,7 @@ class TimeoutsSection(Model):
 class ProxySection(Model):
     driver: Literal["haproxy"] = "haproxy"
     run: Literal["container", "process"] = "container"
-    image: str = "haproxy:3.2-alpine"
+    image: Word = "haproxy:3.2-alpine"
     binary: str = "haproxy"
     """With `run: process`: the program to start."""
     listen: tuple[str, ...] = ("0.0.0.0:80",)
@@ -69,8 +62,14 @@ class ProxySection(Model):
     redirect_https: bool = True
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     """Addresses on which `internal:` ports are bound. Set the host's private address to let other hosts call."""
+    reach: Literal["auto", "address", "port"] = "auto"
+    """How containers are reached: by their own `address` on the project's network, or by a `port` published on
+    loopback. `auto` takes the address where the engine's bridge is on this host, which `bgmon doctor` tells."""
+    subnet: str | None = None
+    """Subnet of the project's network, such as 10.99.4.0/24, where those that the engine chooses clash with a VPN or
+    a VPC. Each service takes two addresses."""
     ports: Annotated[tuple[int, int], BeforeValidator(_port_range)] = (20000, 29999)
-    """Host ports on 127.0.0.1 that containers are published on."""
+    """Host ports on 127.0.0.1 that containers are published on where they are not reached by their address."""
     timeouts: TimeoutsSection = TimeoutsSection()
     retries: int = Field(default=1000, ge=0, le=10000)
     """How often a connection is tried again that was refused, `timeouts.connect` apart (1 s at most): the cushion for a
@@ -79,6 +78,10 @@ class ProxySection(Model):
     """Keep connections to services open between requests: twice the requests a second for the smallest answers, but
     reads that meet the moment a container dies may break."""
     max_connections: int = Field(default=20000, ge=10)
+    max_header: Size = Field(default=64 * 1024, ge=8 * 1024, le=1024 * 1024)
+    """Largest head, with all its headers, of a request or an answer; each one under way may take that much memory."""
+    max_headers: int = Field(default=250, ge=50, le=10_000)
+    """Most headers of a request or an answer."""
     maintenance_page: str | None = None
     """An HTML file to show instead of bgmon's own maintenance page."""
 
@@ -97,12 +100,27 @@ class ProxySection(Model):
             raise ValueError("accept_proxy needs trusted: who may say whose connection it is?")
         return self
 
+    @field_validator("subnet")
+    @classmethod
+    def _subnet(cls, subnet: str | None) -> str | None:
+        if subnet is None:
+            return None
+        try:
+            network = IPv4Network(subnet)
+        except ValueError:
+            raise ValueError(f"{subnet!r} is no IPv4 subnet such as 10.99.4.0/24") from None
+        if not network.is_private or not _LARGEST_SUBNET <= network.prefixlen <= _SMALLEST_SUBNET:
+            raise ValueError(f"{subnet} is not private, or not between /{_LARGEST_SUBNET} and /{_SMALLEST_SUBNET}")
+        return str(network)
+
     @field_validator("listen", "tls_listen")
     @classmethod
     def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_listen_address(address) for address in addresses)
+        for address in addresses:
+            parse_address(address, example="0.0.0.0:80 or [::]:80")
+        return addresses
 
     @field_validator("internal_listen")
     @classmethod
-    def _hosts(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_bracketed(address) for address in addresses)
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_bracketed(parse_host(host.removeprefix("[").removesuffix("]"))) for host in hosts)

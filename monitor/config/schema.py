@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from monitor.config.base import Duration, Model, Name
+from monitor.config.base import Duration, Model, Name, Word, one_word
 from monitor.config.generate import GenerateSection
 from monitor.config.logs import LogsSection
 from monitor.config.notify import NotifySection
@@ -14,19 +15,41 @@ from monitor.config.proxy import ProxySection
 from monitor.config.service import ServiceSection
 from monitor.config.tls import check_names
 from monitor.config.watch import WatchSection
+from monitor.domain.internalnames import is_address
 from monitor.domain.names import RESERVED_SERVICES
 
 
+def _ssh_target(target: str) -> str:
+    """What ssh takes as a destination and cannot take for an option, nor its user or host.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    one_word(target)
+    user, _, host = target.removeprefix("ssh://").rpartition("@")
+    if user.startswith("-") or host.startswith("-") or not host:
+        raise ValueError(f"{target!r} has a user or a host that begins with -")
+    return target
+
+
+def _address(value: str) -> str:
+    if not is_address(value):
+        raise ValueError(f"{value!r} is no IP address")
+    return value
+
+
 class HostSection(Model):
-    ssh: str | None = None
+    ssh: Annotated[str, AfterValidator(_ssh_target)] | None = None
     """`user@host` or `ssh://user@host:port`, as ssh takes it; none means this machine."""
     options: tuple[str, ...] = ()
     """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
-    jump: str | None = None
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    """Its private address, which internal names are to point at; by default that in `ssh`, where it is no name."""
+    jump: Annotated[str, AfterValidator(_ssh_target)] | None = None
     """Host through which ssh goes, as `ssh` has it; `options` hold for it as well."""
     patience: Duration = 90.0
     """How long it may be silent during a deploy before the deploy is given up."""
-    program: str = "bgmon"
+    program: Word = "bgmon"
     """Where bgmon is found on that host."""
 
 

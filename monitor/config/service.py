@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.config.base import Duration, Model, Name, Share, Size
+from monitor.config.base import MAX_PORT, Duration, Model, Name, Share, Size, Word
 from monitor.config.build import BuildSection, as_build
 from monitor.config.entry import EntrySection
 from monitor.config.logs import ServiceLogs
@@ -22,7 +23,8 @@ from monitor.config.spelled import as_written, plain
 from monitor.config.tls import TlsSection, check_names
 
 _SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
-MAX_PORT = 65535
+_ROUTE_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?|\*")
+_STATUSES: Final = re.compile("[1-5][0-9][0-9](?:-[1-5][0-9][0-9])?")
 
 # What may stand under `docker:`, passed to the engine as it is. Anything bgmon decides itself is not among them.
 DOCKER_OPTIONS = frozenset(
@@ -68,7 +70,7 @@ def _as_heal(value: object) -> object:
 class RouteSection(EntrySection):
     host: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
     """Host names; `*.example.com` takes every name below. None takes every host."""
-    path: str = Field(default="/", pattern=r"^/")
+    path: str = Field(default="/", pattern=r"^/[!-~]*$")
     """Path prefix; the longest match wins."""
     strip: bool = False
     """Take the prefix off before the service sees the path."""
@@ -83,6 +85,14 @@ class RouteSection(EntrySection):
             check_names(self.host)
         return self
 
+    @field_validator("host")
+    @classmethod
+    def _names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _ROUTE_HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host name, such as shop.example.com or *.example.com")
+        return hosts
+
     @model_validator(mode="after")
     def _first_host(self) -> RouteSection:
         if self.redirect and (not self.host or self.host[0].startswith("*.")):
@@ -94,7 +104,7 @@ class HealthSection(Model):
     mode: Literal["auto", "http", "docker", "running"] = "auto"
     """`auto`: by HTTP when `path` is set or there is a port, by Docker's HEALTHCHECK when the image has one and no path
     is set, else by staying up for `settle`."""
-    path: str | None = Field(default=None, pattern=r"^/")
+    path: str | None = Field(default=None, pattern=r"^/[!-~]*$")
     """Where health is asked for by HTTP."""
     scheme: Literal["http", "https"] = "http"
     """`https` asks over TLS, whatever the certificate says."""
@@ -125,7 +135,7 @@ class HealthSection(Model):
     def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for item in value:
             low, _, high = item.partition("-")
-            if not (low.isdigit() and (high or low).isdigit() and 100 <= int(low) <= int(high or low) <= 599):  # noqa: PLR2004
+            if not _STATUSES.fullmatch(item) or int(low) > int(high or low):
                 raise ValueError(f"{item!r} is no HTTP status (100 to 599) or range such as 200-399")
         return value
 
@@ -184,6 +194,12 @@ class RolloutSection(Model):
 
 
 class DeploySection(Model):
+    order: Literal["start-first", "stop-first"] = "start-first"
+    """`stop-first` for what cannot run twice, because it locks its volume for instance: requests wait at the proxy
+    while the old version stops and the new one starts. When the new one fails, the old one is started again."""
+    wait: Duration = Field(default=20.0, gt=0)
+    """With `order: stop-first`: how long requests may have waited before the new version is given up. The proxy itself
+    keeps a request `proxy.retries` times `proxy.timeouts.connect` long: 30 s."""
     bake: Annotated[BakeSection, BeforeValidator(_as_bake)] = BakeSection()
     """How green is judged after the switch."""
     canary: tuple[CanarySection, ...] = ()
@@ -206,6 +222,12 @@ class DeploySection(Model):
         if weights != sorted(set(weights)):
             raise ValueError(f"canary weights must rise from step to step, not {weights}")
         return steps
+
+    @model_validator(mode="after")
+    def _canary_beside_the_old_one(self) -> DeploySection:
+        if self.order == "stop-first" and self.canary:
+            raise ValueError("canary needs both versions to run at once: leave it out, or order: stop-first")
+        return self
 
 
 class HealSection(Model):
@@ -247,7 +269,7 @@ class SloSection(Model):
 
 
 class ServiceSection(Model):
-    image: str = Field(min_length=1)
+    image: Word
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
     build: Annotated[BuildSection | None, BeforeValidator(as_build)] = None
     """What its image is built of, for `bgmon build` and pipelines; a text is short for `context`."""

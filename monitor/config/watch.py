@@ -7,11 +7,10 @@ from typing import Final
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from monitor.config.base import Duration, Model, Name
-from monitor.config.service import MAX_PORT
+from monitor.config.base import Duration, Model, Name, parse_address
 from monitor.config.tls import TlsSection
 
-_HTTP: Final = re.compile(r"^https?://[^\s/]+\S*$")
+_HTTP: Final = re.compile(r"https?://[^\s/]+\S*")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 SHORTEST_TOKEN: Final = 16
 
@@ -28,7 +27,7 @@ class PeerSection(Model):
     @field_validator("url")
     @classmethod
     def _form(cls, url: str) -> str:
-        if not _HTTP.match(url):
+        if not _HTTP.fullmatch(url):
             raise ValueError(f"{url!r} is no http URL, such as http://vps2.internal:9180")
         return url.rstrip("/")
 
@@ -60,8 +59,7 @@ class WatchSection(Model):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of `listen`."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return parse_address(self.listen, example="127.0.0.1:9180", least=0)
 
     @property
     def loopback(self) -> bool:
@@ -70,9 +68,7 @@ class WatchSection(Model):
     @field_validator("listen")
     @classmethod
     def _listen(cls, listen: str) -> str:
-        host, _, port = listen.rpartition(":")
-        if not host or not port.isdigit() or not 0 <= int(port) <= MAX_PORT:
-            raise ValueError(f"{listen!r} is not of the form address:port, such as 127.0.0.1:9180")
+        parse_address(listen, example="127.0.0.1:9180", least=0)
         return listen
 
     @field_validator("token")
@@ -85,7 +81,7 @@ class WatchSection(Model):
     @field_validator("heartbeat")
     @classmethod
     def _beat(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not _HTTP.match(url.get_secret_value()):
+        if url is not None and not _HTTP.fullmatch(url.get_secret_value()):
             raise ValueError("is no http URL")
         return url
 

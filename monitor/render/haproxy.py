@@ -50,17 +50,27 @@ MAINTENANCE_PAGE: Final = "maintenance.html"
 WAITING: Final = "bgmon:waiting:"
 # In the service's own backend the way to the second one; there, the server that refuses every connection.
 PARKED: Final = "parked"
+# RFC 9110, section 7.2: a name or an address in brackets, and a port. An underscore is no part of a host's name and is
+# used all the same.
+HOST_PATTERN: Final = r"^([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?[.]?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
+_REWRITE_ROOM: Final = 2048  # bytes: X-Forwarded-* and what routes add
 # What is asked whether a color answers, before a request that waits is sent to it. It refuses connections itself.
 DOOR: Final = "door-"
 COLOR_HEADER: Final = "x-bgmon-color"  # from the second backend to the first, never to a client
 
 _PAGES: Final = {
-    "400.html": ("Bad request", "The address or a header of this request is not allowed."),
+    "400.html": (
+        "Bad request",
+        "The address or a header of this request is not allowed.",
+    ),
     "403.html": ("Not allowed", "This address is not open to you."),
     "411.html": ("Length required", "A request body must say its length here."),
     "413.html": ("Too large", "This request is larger than the service takes."),
     "404.html": ("Not found", "There is no site at this address."),
-    "502.html": ("Something went wrong", "The service broke off its answer. Please try again."),
+    "502.html": (
+        "Something went wrong",
+        "The service broke off its answer, or its head is larger than %s.",
+    ),
     "503.html": ("Not available", "No version of this service is running right now. Please try again in a moment."),
     "504.html": ("No answer in time", "The service took too long to answer. Please try again."),
     MAINTENANCE_PAGE: ("Back soon", "This service is being worked on. Please try again in a few minutes."),
@@ -139,7 +149,8 @@ def _files(
     table = entries(routes, settings)
     ports = listeners(routes)
     page = page_template("page.html.j2")
-    files = {name: page.render(title=title, text=text) for name, (title, text) in _PAGES.items()}
+    limits = f"{settings.max_header // 1024} KiB or {settings.max_headers} headers"
+    files = {name: page.render(title=title, text=text.replace("%s", limits)) for name, (title, text) in _PAGES.items()}
     if maintenance_page is not None:
         files[MAINTENANCE_PAGE] = maintenance_page
     asked = entry_rules(routes)
@@ -176,6 +187,8 @@ def _files(
         tls_port=_tls_port(settings),
         backends=[_backend(route, settings) for route in routes],
         log_format=log_format(),
+        host_pattern=HOST_PATTERN,
+        rewrite_room=_REWRITE_ROOM,
         waiting=WAITING,
         waiting_socket=WAITING_SOCKET,
         color_header=COLOR_HEADER,
@@ -216,6 +229,7 @@ def _backend(route: ServiceRoute, settings: ProxySettings) -> dict[str, object]:
         "tunnel_timeout": max([settings.timeouts.tunnel, *(wait.tunnel for wait in waits if wait.tunnel is not None)]),
         "check_path": re.sub(r"[^!-~]|[\"'\\#]", "", route.check_path.partition("?")[0]) or "/",
         "slots": slots,
+        "source": route.source,
         "open": any(slot.state == "ready" and slot.port for slot in slots.values()),
     }
 

@@ -22,7 +22,7 @@ from monitor.render.site import Site
 # is what a duration is divided by.
 PLACEHOLDERS: Final = ("durations", "lines", "per_second", "requests", "unparsed")
 _USED: Final = re.compile(r"%\{(" + "|".join(PLACEHOLDERS) + r")\}")
-_KEY: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CLEAN: Final = " | drop __error__, __error_details__"
 
 
@@ -87,7 +87,7 @@ def _plain(rule: LogRule) -> tuple[str, str] | None:
         if not all(paths.values()):
             return None
         fields = {label: path for label, path in paths.items() if path}
-    if parser is None or (parser == "logfmt" and not all(_KEY.match(field) for field in fields.values())):
+    if parser is None or (parser == "logfmt" and not all(_KEY.fullmatch(field) for field in fields.values())):
         return None
 
     def parsed(*labels: str) -> str:
@@ -114,7 +114,7 @@ def _json_expression(field: str) -> str | None:
     """
     text = ""
     for name in json_path(field):
-        if _KEY.match(name):
+        if _KEY.fullmatch(name):
             text += f".{name}" if text else name
         elif name.isprintable() and not {'"', "\\", "`"} & set(name):
             text += f'["{name}"]'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WATCHDOG_SECONDS: Final = 120
-_PLAIN: Final = re.compile(r"^[A-Za-z0-9_@%+=:,./$-]+$")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+=:,./$-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +103,4 @@ def _quoted(text: str, *, command: bool = False) -> str:
     text = text.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
     if command:
         text = text.replace("$", "$$")
-    return text if _PLAIN.match(text) else f'"{text}"'
+    return text if _PLAIN.fullmatch(text) else f'"{text}"'

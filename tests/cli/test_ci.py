@@ -145,7 +145,10 @@ def test_no_secret_is_where_pull_requests_run_and_each_action_is_pinned(reposito
     jobs = yaml.safe_load(text)["jobs"]
     assert "secrets." not in json.dumps(jobs["check"])
     assert "environment" not in jobs["check"]
-    assert jobs["check"]["env"] == {"VERSION": "placeholder-version", "SLACK_URL": "https://example.com/slack_url"}
+    assert jobs["check"]["env"] == {
+        "VERSION": "placeholder-version",
+        "SLACK_URL": "https://hooks.slack.com/services/T00000000/B00000000/placeholder",
+    }
     assert "SSH_KEY" not in json.dumps(jobs["build"])
     assert {"NPM_TOKEN", "VERSION", "BUILD_SERVICES"} == set(jobs["build"]["steps"][-1]["env"])
     assert jobs["build"]["permissions"] == {"contents": "read", "packages": "write", "id-token": "write"}
@@ -162,6 +165,22 @@ def test_a_service_without_a_host_cannot_be_deployed_by_a_pipeline(repository: P
     assert code == 2
     assert "core, web has no host" in err
     assert not (repository / ".github").exists()
+
+
+@pytest.mark.parametrize(("variable", "value", "kept"), [
+    ("SLACK_URL", "https://hooks.slack.com/services/T0AAA/B0BBB/s3cr3t", True),
+    ("CHAT_URL", "mailtos://me:s3cr3t@example.com?to=oncall@example.com", False),
+])  # fmt: skip
+def test_generated_files_are_checked_where_placeholders_make_the_same(  # noqa: PLR0917 - fixtures and cases
+    repository: Path, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, kept: bool
+) -> None:
+    (repository / "bgmon.yml").write_text(f'{PLAIN}notify: {{urls: ["${{{variable}}}"]}}\n')
+    monkeypatch.setenv(variable, value)
+    assert run("generate")[0] == 0
+    code, out, _ = run("ci", "init", "generic", "--json")
+    assert code == 0
+    assert ("bgmon generate --check" in (repository / "ci/bgmon.sh").read_text()) == kept
+    assert any("is left out" in note for note in json.loads(out)["notes"]) != kept
 
 
 def test_what_is_there_is_not_written_over(repository: Path, run: Run) -> None:
@@ -310,6 +329,32 @@ def test_build_needs_only_the_variables_of_images(history: Path, run: Run, monke
     assert "SLACK_URL" not in err
     monkeypatch.setenv("REG", "reg.example.com")
     assert "reg.example.com/core:abc" in run("build", "core", "--tag", "abc", "--dry-run")[1]
+
+
+def test_one_image_of_several_services_is_built_once(repository: Path, run: Run) -> None:
+    (repository / "bgmon.yml").write_text(
+        "project: shop\nservices:\n  web: {image: reg/app, build: .}\n  jobs: {image: reg/app, build: .}\n"
+    )
+    commit(repository)
+    _, out, _ = run("build", "--all", "--dry-run")
+    assert out.count("docker buildx build") == 1
+    assert "# jobs: reg/app:" in out
+
+
+def test_the_commands_of_the_page_do_what_it_says(history: Path, run: Run) -> None:
+    """docs/ci.md, each line that needs no engine, as it is written."""
+    import shlex
+
+    text = (ROOT / "docs" / "ci.md").read_text()
+    (history / "services/core/app.py").write_text("2")
+    commit(history)
+    lines = [line.strip().partition("  #")[0] for line in text.splitlines() if line.startswith("    bgmon ")]
+    alone = [line for line in lines if "|" not in line and "--push" not in line and "ci init" not in line]
+    assert len(alone) >= 3
+    for line in alone:
+        code, out, err = run(*shlex.split(line)[1:])
+        assert code == 0, (line, err)
+        assert "core" in out
 
 
 @pytest.mark.parametrize(

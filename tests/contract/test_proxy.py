@@ -50,6 +50,22 @@ def states(proxy: Proxy, service: str = "core") -> dict[str, Any]:
     return {color: slot.state for color, slot in proxy.slots(service).items()}
 
 
+def test_a_hold_takes_the_traffic_away_and_a_switch_ends_it(proxy: Proxy, servers: list[Upstream]) -> None:
+    old, new = servers
+    proxy.boot([route(blue=ready(old))])
+    for _ in range(2):
+        proxy.hold("core")
+        assert states(proxy) == {"blue": "drain", "green": "maint"}
+    proxy.stage("core", "green", new.port, "v2")
+    proxy.switch("core", "green")
+    assert states(proxy) == {"blue": "drain", "green": "ready"}
+    proxy.hold("core")
+    proxy.switch("core", "blue")
+    assert states(proxy) == {"blue": "ready", "green": "drain"}
+    with pytest.raises(ProxyError, match="does not know"):
+        proxy.hold("nobody")
+
+
 def test_the_way_of_a_deploy(proxy: Proxy, servers: list[Upstream]) -> None:
     """Boot, stage, switch, persist, close: every step shows in `slots`, and none of them reloads."""
     old, new = servers

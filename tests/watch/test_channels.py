@@ -16,11 +16,12 @@ from monitor.adapters.host.clock import SystemClock
 from monitor.adapters.notify import make_channels, make_messages
 from monitor.adapters.notify.alertmanager import Alertmanager
 from monitor.adapters.notify.apprise_channel import AppriseChannel
-from monitor.adapters.notify.messages import Messages, duration, shorten, tail
+from monitor.adapters.notify.messages import Messages, shorten, tail
 from monitor.adapters.notify.webhook import WebhookChannel, native
 from monitor.config.notify import NotifySection
 from monitor.domain.alerting.conditions import Condition
 from monitor.domain.alerting.open_alerts import AlertPolicy, Message, MessageLine
+from monitor.domain.health.causes import span
 from monitor.errors import NotifyError, UsageError
 from monitor.ports.notify import AlertSink, Outgoing
 from monitor.services.alerting.manager import AlertManager
@@ -99,7 +100,7 @@ def test_a_storm_stays_one_short_message() -> None:
 
 
 def test_durations_tails_and_cuts() -> None:
-    assert [duration(seconds) for seconds in (0, 0.01, 0.4, 59.6, 3600, 90061)] == [
+    assert [span(seconds) for seconds in (0, 0.01, 0.4, 59.6, 3600, 90061)] == [
         "0 s",
         "0 s",
         "0.4 s",

@@ -30,6 +30,8 @@ def settings_of(section: ProxySection) -> ProxySettings:
         retries=section.retries,
         reuse_connections=section.reuse_connections,
         max_connections=section.max_connections,
+        max_header=section.max_header,
+        max_headers=section.max_headers,
         maintenance_page=section.maintenance_page,
         trusted=section.trusted,
         accept_proxy=section.accept_proxy,

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from monitor.domain.digits import digits
 from monitor.errors import ProxyError, ProxyUnreachable
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ def workers(text: str) -> tuple[list[int], list[int]]:
     for line in text.splitlines():
         if line.startswith("# "):
             into = {"# workers": current, "# old workers": old}.get(line.strip(), [])
-        elif line[:1].isdigit() and line.split()[1:2] == ["worker"]:
+        elif digits(line.partition(" ")[0]) and line.split()[1:2] == ["worker"]:
             into.append(int(line.split()[0]))
     return current, old
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from monitor.domain import names
+from monitor.domain.digits import digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _memory(text: str) -> dict[str, int]:
     for line in text.splitlines():
         name, _, rest = line.partition(":")
         amount = rest.split()
-        if amount and amount[0].isdigit():
+        if amount and digits(amount[0]):
             found[name] = int(amount[0]) * 1024
     return found
 

@@ -13,7 +13,7 @@ from typing import Final
 from monitor import masking
 from monitor.errors import StateError, UsageError
 
-_DEPLOY_ID: Final = re.compile(r"^[A-Za-z0-9._-]+$")
+_DEPLOY_ID: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class FileSecrets:
@@ -96,7 +96,7 @@ class FileSecrets:
         masking.learn(given)
 
     def _path(self, deploy: str) -> Path:
-        assert _DEPLOY_ID.match(deploy), "deploy ids are made by bgmon"
+        assert _DEPLOY_ID.fullmatch(deploy), "deploy ids are made by bgmon"
         return self._store / f"{deploy}.json"
 
 

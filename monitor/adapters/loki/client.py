@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from monitor import masking
+from monitor.domain.digits import digits
 from monitor.errors import SourceError, SourceUnreachable, UsageError
 from monitor.ports.clock import Clock
 
@@ -192,7 +193,7 @@ class LokiClient:
 def _pause(response: httpx.Response, tries: int, now: float) -> float:
     """What Retry-After asks for, else doubling; a tenth of chance keeps several daemons apart."""
     asked = response.headers.get("retry-after", "")
-    if asked.isdigit():
+    if digits(asked):
         return min(float(asked), LONGEST_PAUSE)
     if asked:
         try:

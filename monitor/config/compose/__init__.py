@@ -8,14 +8,11 @@ from typing import Any, Final
 from monitor.config.compose.file import ComposeFile, Context, read_compose
 from monitor.config.compose.ledger import WHOLE, Notes
 from monitor.config.compose.service import service_section
-from monitor.config.compose.text import bgmon_text
-from monitor.config.loader import load_text
+from monitor.config.compose.settle import settled
 from monitor.config.starter import project_name
 from monitor.domain.names import RESERVED_SERVICES, name_problem
-from monitor.errors import ConfigError, Problem
 
 _NEXT: Final = "Look through it, then: bgmon check"
-_MOST_REPAIRS: Final = 200
 
 
 def from_compose(path: Path) -> tuple[str, list[str]]:
@@ -42,26 +39,7 @@ def from_compose(path: Path) -> tuple[str, list[str]]:
     _say_variables(file, notes)
     head = [f"Made from {path.name}. {_NEXT}"]
     project = project_name(file.project)
-    for _ in range(_MOST_REPAIRS):
-        text = bgmon_text(head, project, services, idle, notes.made)
-        if not services:
-            return text, [str(note) for note in notes.made]
-        try:
-            load_text(text, "bgmon.yml", _AnyVariable(file.variables.known))
-        except ConfigError as error:
-            if not _without(services, error.problems[0], notes):
-                raise
-        else:
-            return text, [str(note) for note in notes.made]
-    raise ConfigError([Problem(str(path), 0, "services", "holds too much that cannot be taken over")])
-
-
-class _AnyVariable(dict[str, str]):
-    """An environment in which every variable is set, at least to a number of its own: real values are for later."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        del default
-        return self.setdefault(key, str(len(self) + 1))
+    return settled(str(path), head, project, services, idle, notes, file.variables.known)
 
 
 def _names(file: ComposeFile, notes: Notes) -> dict[str, str]:
@@ -110,21 +88,3 @@ def _say_variables(file: ComposeFile, notes: Notes) -> None:
     if variables.defaults:
         names = ", ".join(variables.defaults)
         notes.add(WHOLE, f"these variables have a default, which stands here in their place: {names}")
-
-
-def _without(services: dict[str, dict[str, Any]], problem: Problem, notes: Notes) -> bool:
-    """Take away what the check refuses, and say so; False when it is nothing that can be taken away."""
-    known = sorted((name for name in services if f"services.{name}." in f"{problem.key}.{problem.message}"), key=len)
-    if not known:
-        return False
-    name = known[-1]
-    place = f"{problem.key}: {problem.message}".partition(f"services.{name}.")[2]
-    key = place.replace("[", ".").replace(":", ".").partition(".")[0]
-    if key not in services[name]:
-        # A rule about the whole section: what the message speaks of, or else what it cannot do without.
-        key = next((item for item in ("route", "health", "internal", "port") if item in services[name]), "")
-    if not key or key == "image":
-        return False
-    del services[name][key]
-    notes.add(name, f"{key}: not taken over: {problem.message}")
-    return True

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from monitor.config.compose.ledger import WHOLE, Notes, items, pairs
+from monitor.config.compose.ledger import WHOLE, Notes, items, pairs, shown
 from monitor.config.compose.variables import Variables, env_lines
 from monitor.config.spelled import as_written
 from monitor.config.yamlfile import parse, read_text
@@ -118,7 +118,7 @@ def _add(file: ComposeFile, path: Path, data: dict[str, Any], notes: Notes, dept
         notes.add(WHOLE, f"{', '.join(idle)}: means nothing to bgmon; what anchors took from it is taken over")
     rest = [key for key in data if key not in ("services", "include", "name", *_PARTS, *idle)]
     if rest:
-        notes.add(WHOLE, f"not taken over: {', '.join(rest)}")
+        notes.add(WHOLE, f"not taken over: {', '.join(shown(key, data[key]) for key in rest)}")
 
 
 def _extended(service: Section, path: Path, data: Section, say: Callable[[str], None], depth: int = 0) -> Section:

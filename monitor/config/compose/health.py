@@ -8,7 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from monitor.config.base import parse_duration
 from monitor.config.compose.file import Context
-from monitor.config.compose.ledger import Ledger, items, truth
+from monitor.config.compose.ledger import Ledger, items, looks_secret, truth
+from monitor.domain.digits import digits
 
 _URL: Final = re.compile(r"https?://[^\s\"'|;)]+")
 _PORT: Final = re.compile(r"[0-9]{1,5}|\$\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -45,7 +46,7 @@ def ports(context: Context, source: Ledger, wished: str) -> dict[str, Any]:
         )
     if not spoken:
         return {}
-    return {"port": int(spoken[0]) if spoken[0].isdigit() else spoken[0]}
+    return {"port": int(spoken[0]) if digits(spoken[0]) else spoken[0]}
 
 
 def _inside(item: Any) -> str:
@@ -57,7 +58,7 @@ def _inside(item: Any) -> str:
         if text.endswith("}") and "${" not in text:  # cut inside of ${...}
             text = str(item)
     first = text.partition("-")[0]
-    fits = _PORT.fullmatch(first) and (not first.isdigit() or 1 <= int(first) <= _MOST_PORT)
+    fits = _PORT.fullmatch(first) and (not digits(first) or 1 <= int(first) <= _MOST_PORT)
     return first if fits and protocol in ("", "tcp") else ""
 
 
@@ -84,8 +85,10 @@ def health(context: Context, source: Ledger, section: dict[str, Any]) -> dict[st
     made: dict[str, Any] = {}
     more: dict[str, Any] = {}
     if words and match is None:
+        said = " ".join(words)
+        what = "" if looks_secret("", said) else f" ({said})"
         context.say(
-            "healthcheck: its test is a command; put it into the image as HEALTHCHECK, or set health.path",
+            f"healthcheck: its test is a command{what}; put it into the image as HEALTHCHECK, or set health.path",
             "health",
         )
     elif match is not None:
@@ -127,8 +130,10 @@ def _timing(context: Context, given: dict[str, Any]) -> dict[str, Any]:
         if ours:
             made[ours] = str(value)
     retries = str(given["retries"] or "")
-    if retries.isdigit() and 1 <= int(retries) <= 100:  # noqa: PLR2004 - as health.failures
+    if digits(retries) and 1 <= int(retries) <= 100:  # noqa: PLR2004 - as health.failures
         made["failures"] = int(retries)
+    elif retries:
+        context.say(f"healthcheck: retries is not taken over: {retries}", "health")
     if "start_period" in seconds:
         whole = seconds["start_period"] + seconds.get("interval", 30.0) * made.get("failures", 3)
         made["start"] = f"{max(60, round(whole))}s"

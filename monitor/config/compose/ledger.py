@@ -49,15 +49,26 @@ class Ledger:
     def left(self) -> list[str]:
         """The keys that nobody took, nested ones with dots."""
         own = [
-            f"{self._path}{_shown(key, value)}" for key, value in self._data.items() if value not in (None, [], {}, "")
+            f"{self._path}{shown(key, value)}" for key, value in self._data.items() if value not in (None, [], {}, "")
         ]
         return own + [key for inner in self._inner for key in inner.left()]
 
 
-def _shown(key: str, value: Any) -> str:
-    """The key, with a short value that is no secret."""
-    short = isinstance(value, str) and len(value) <= _SHORT and not looks_secret(key, value)
+def shown(key: str, value: Any) -> str:
+    """The key, with what is in it: a short value that is no secret, the items of a list, the keys of a mapping."""
+    if isinstance(value, Mapping):
+        return f"{key} ({', '.join(shown(str(name), item) for name, item in value.items())})" if value else key
+    if isinstance(value, list):
+        return f"{key} ({', '.join(_item(key, item) for item in value)})" if value else key
+    short = isinstance(value, str | int | float) and len(str(value)) <= _SHORT and not looks_secret(key, str(value))
     return f"{key} ({value})" if short else key
+
+
+def _item(key: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(shown(str(name), item) for name, item in value.items())
+    text = str(value)
+    return "..." if len(text) > _SHORT or looks_secret(key, text) else text
 
 
 def looks_secret(name: str, value: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from monitor.config.compose.file import Context
-from monitor.config.compose.ledger import truth
+from monitor.config.compose.ledger import shown, truth
 
 _ROUTER: Final = re.compile(r"traefik\.(http|tcp|udp)\.(routers|services|middlewares)\.([^.]+)\.(.+)", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"\s*(\|\||&&|[()!,]|[A-Za-z]+(?=\s*\()|`[^`]*`|\"[^\"]*\"|'[^']*')")
@@ -59,6 +59,7 @@ def traefik(context: Context, labels: dict[str, str | None]) -> Traefik:
         return found
     for (kind, _), values in objects.items():
         found.port = values.get("loadbalancer.server.port", found.port) if kind == "services" else found.port
+    defined = {name for kind, name in objects if kind == "middlewares"}
     strips = {
         name: values["stripprefix.prefixes"]
         for (kind, name), values in objects.items()
@@ -66,9 +67,9 @@ def traefik(context: Context, labels: dict[str, str | None]) -> Traefik:
     }
     for (kind, name), values in objects.items():
         if kind == "routers":
-            _router(context, name, values, strips, found)
-        elif kind == "middlewares" and not any(part.startswith(("stripprefix.", "redirectscheme.")) for part in values):
-            unknown += [f"traefik.http.middlewares.{name}.{part}" for part in values]
+            _router(context, name, values, strips, defined, found)
+        elif kind == "middlewares":
+            unknown += _middleware(context, name, values)
         elif kind == "services":
             unknown += [f"traefik.http.services.{name}.{part}" for part in values if part != "loadbalancer.server.port"]
     if unknown:
@@ -76,8 +77,23 @@ def traefik(context: Context, labels: dict[str, str | None]) -> Traefik:
     return found
 
 
-def _router(context: Context, name: str, values: dict[str, str], strips: dict[str, str], found: Traefik) -> None:
-    used = [item.partition("@")[0].strip() for item in values.get("middlewares", "").split(",")]
+def _middleware(context: Context, name: str, values: dict[str, str]) -> list[str]:
+    """Labels of it that have no like here."""
+    if any(part.startswith("redirectscheme.") for part in values):
+        context.say(f"labels: {shown(f'middleware {name}', values)}: proxy.redirect_https does that", "route")
+        return []
+    if any(part.startswith("stripprefix.") for part in values):
+        return []
+    return [f"traefik.http.middlewares.{name}.{part}" for part in values]
+
+
+def _router(  # noqa: PLR0917 - one call
+    context: Context, name: str, values: dict[str, str], strips: dict[str, str], defined: set[str], found: Traefik
+) -> None:
+    named = [item.strip() for item in values.get("middlewares", "").split(",") if item.strip()]
+    used = [item.partition("@")[0] for item in named]
+    if foreign := [item for item in named if item.partition("@")[0] not in defined]:
+        context.say(f"labels: middlewares of router {name} that stand elsewhere: {', '.join(foreign)}", "route")
     prefixes = {prefix.strip().rstrip("/") for item in used for prefix in strips.get(item, "").split(",") if prefix}
     rule = values.get("rule", "")
     try:
@@ -93,6 +109,11 @@ def _router(context: Context, name: str, values: dict[str, str], strips: dict[st
             route["strip"] = True
         if route not in found.routes:
             found.routes.append(route or {"path": "/"})
+    paths = {way.path.rstrip("/") for way in ways}
+    if lost := sorted(prefixes - paths - {""}):
+        context.say(
+            f"labels: router {name}: stripprefix {', '.join(lost)} is not taken over: it is not its path", "route"
+        )
     tls = [key for key in values if key.startswith("tls")]
     if tls:
         context.say(f"labels: router {name} is served over TLS ({', '.join(tls)}): set proxy.tls or route.tls", "route")

@@ -10,9 +10,10 @@ from monitor.config.base import parse_duration
 from monitor.config.compose.environment import environment
 from monitor.config.compose.file import Context
 from monitor.config.compose.health import health, ports
-from monitor.config.compose.ledger import Ledger, items, pairs, truth
+from monitor.config.compose.ledger import Ledger, items, looks_secret, pairs, truth
 from monitor.config.compose.routes import traefik
 from monitor.config.compose.storage import networks, volumes
+from monitor.domain.digits import digits
 
 # Options of Compose by the names that the engine's library has for them.
 _TEXTS: Final = {
@@ -37,7 +38,7 @@ def service_section(context: Context, data: dict[str, Any], called: Mapping[str,
     """
     source = Ledger(data)
     deploy = source.section("deploy")
-    section: dict[str, Any] = {"image": _image(context, source)}
+    section = _image(context, source)
     found = traefik(context, pairs(source.take("labels")) | pairs(deploy.take("labels")))
     section |= ports(context, source, found.port)
     section |= health(context, source, section)
@@ -63,15 +64,40 @@ def service_section(context: Context, data: dict[str, Any], called: Mapping[str,
     return section
 
 
-def _image(context: Context, source: Ledger) -> str:
-    image, build = source.take("image"), source.take("build")
-    if build is not None:
-        what = ", ".join(sorted(build)) if isinstance(build, dict) else str(build)
-        push = "push the result to a registry" if image else "push the result to a registry and correct `image`"
-        context.say(f"build: bgmon builds nothing ({what}); {push}", "image")
-    elif image is None:
+def _image(context: Context, source: Ledger) -> dict[str, Any]:
+    """`image`, and `build` for `bgmon build`."""
+    image, given = source.take("image"), source.take("build")
+    section: dict[str, Any] = {"image": str(image or f"{context.file.project}/{context.name}")}
+    if given is None and image is None:
         context.say("image: is missing; correct it", "image")
-    return str(image or f"{context.file.project}/{context.name}")
+    if given is None:
+        return section
+    push = "" if image else ", and correct `image`: it needs a registry's name in front"
+    context.say(f"build: a deploy builds nothing: bgmon build {context.name} --push does{push}", "build")
+    build = _build(context, Ledger(given if isinstance(given, dict) else {"context": given}, "build."))
+    return {**section, "build": build} if build else section
+
+
+def _build(context: Context, source: Ledger) -> dict[str, Any]:
+    where = str(source.take("context") or ".")
+    if where.startswith(("/", "~", "$", "git@")) or "://" in where:
+        context.say(f"build: context {where} is not taken over: it must be a folder beside bgmon.yml", "build")
+        return {}
+    made: dict[str, Any] = {"context": where}
+    for key in ("dockerfile", "target"):
+        if (value := source.take(key)) is not None:
+            made[key] = str(value)
+    args = {key: f"${{{key}}}" if value is None else value for key, value in pairs(source.take("args")).items()}
+    hidden = [key for key, value in args.items() if looks_secret(key, value) and not value.startswith("${")]
+    if hidden:
+        context.say(f"build: args {', '.join(hidden)} look like secrets and are not taken over", "build")
+    if shown := {key: value for key, value in args.items() if key not in hidden}:
+        made["args"] = shown
+    if platforms := [str(item) for item in items(source.take("platforms"))]:
+        made["platforms"] = platforms
+    if left := source.left():
+        context.say(f"not taken over: {', '.join(left)}", "build")
+    return made
 
 
 def _limits(source: Ledger, given: Ledger) -> dict[str, Any]:
@@ -142,7 +168,7 @@ def _docker(context: Context, source: Ledger, resources: Ledger, labels: dict[st
     if truth(source.take("privileged")):
         docker["privileged"] = True
     if (score := source.take("oom_score_adj")) is not None:
-        docker["oom_score_adj"] = int(score) if str(score).lstrip("-").isdigit() else score
+        docker["oom_score_adj"] = int(score) if _number(score) else score
     if limits := source.take("ulimits"):
         docker["ulimits"] = _ulimits(limits)
     if reserved := resources.section("reservations").take("memory"):
@@ -174,7 +200,7 @@ def _ulimits(value: Any) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> bool:
-    return str(value).lstrip("-").isdigit()
+    return digits(str(value).removeprefix("-"))
 
 
 def _keeping(context: Context, source: Ledger, deploy: Ledger) -> dict[str, Any]:

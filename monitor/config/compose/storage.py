@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from monitor.config.compose.file import ComposeFile, Context
-from monitor.config.compose.ledger import Ledger, items, truth
+from monitor.config.compose.ledger import Ledger, items, shown, truth
 
 _WINDOWS: Final = re.compile(r"[A-Za-z]:(?:\\|/[^:]*:/)")  # x:/data is a volume called x
 
@@ -67,7 +67,8 @@ def _source(context: Context, start: str) -> str:
         return path
     real = real_name(context.file, "volumes", start)
     declared = context.file.parts["volumes"].get(start)
-    more = sorted(set(declared) - {"name", "external"}) if isinstance(declared, dict) else []
+    rest = declared if isinstance(declared, dict) else {}
+    more = [shown(key, value) for key, value in sorted(rest.items()) if key not in ("name", "external")]
     made = f"; Compose made it with {', '.join(more)}, bgmon would not" if more else ""
     context.say(f"volumes: {start} is Compose's volume {real}, with what is in it{made}", "volumes")
     return real
@@ -106,7 +107,8 @@ def _file(context: Context, part: str, place: str, item: Any, binds: list[str]) 
     declared = context.file.parts[part].get(key)
     path = declared.get("file") if isinstance(declared, dict) else None
     if not path:
-        context.say(f"{part}: {key} is no file that could be mounted: not taken over", "volumes")
+        how = f": {shown(key, declared)}" if declared else ""
+        context.say(f"{part}: {key} is no file that could be mounted: not taken over{how}", "volumes")
         return
     whole = (
         path if str(path).startswith(("/", "${")) else str((context.file.where[f"{part}.{key}"] / str(path)).resolve())
@@ -133,6 +135,10 @@ def networks(context: Context, source: Ledger) -> list[str]:
             joined.append(real_name(context.file, "networks", str(key)))
         else:
             own.append(str(key))
+    for key in own or ["default"]:
+        declared = context.file.parts["networks"].get(key)
+        if isinstance(declared, dict) and declared:
+            context.say(f"networks: not taken over: {shown(key, declared)}", "networks")
     if own and own != ["default"]:
         context.say(f"networks: {', '.join(own)}: Compose's own; here all services of a project share one", "networks")
     return joined

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import yaml
@@ -13,12 +13,13 @@ from monitor.config.compose.ledger import WHOLE, Note
 _WIDTH: Final = 118
 
 
-def bgmon_text(
+def bgmon_text(  # noqa: PLR0917 - the parts of a file, in their order
     head: Sequence[str],
     project: str,
     services: dict[str, dict[str, Any]],
     idle: dict[str, dict[str, Any]],
     notes: Sequence[Note],
+    more: Mapping[str, Any] | None = None,
 ) -> str:
     """The file.
 
@@ -28,9 +29,15 @@ def bgmon_text(
         services: sections by name.
         idle: sections that stand there as comments.
         notes: what is said, at the places that they name.
+        more: further sections, in front of the services.
     """
-    parts = [_comments([*head, *(str(note) for note in notes if note.service == WHOLE)], 0)]
-    parts.append(_dump({"project": project}, 0) + "services:" + ("" if services else " {}") + "\n")
+    sections = more or {}
+    whole = [note for note in notes if note.service == WHOLE]
+    parts = [_comments([*head, *(str(note) for note in whole if note.at not in sections)], 0)]
+    parts.append(_dump({"project": project}, 0))
+    for key, value in sections.items():
+        parts += [_comments([note.text for note in whole if note.at == key], 0), _dump({key: value}, 0)]
+    parts.append("services:" + ("" if services else " {}") + "\n")
     for name, section in (services | idle).items():
         said = [note for note in notes if note.service == name]
         block = _section(name, section, said)

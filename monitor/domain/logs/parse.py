@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from monitor.domain.digits import digits
 from monitor.domain.logs.counts import Counts, RouteCounts
 from monitor.domain.logs.lines import clean
 from monitor.domain.logs.match import Condition, fields_of, holds
@@ -52,7 +53,7 @@ class LineParser:
         self._clean: Callable[[bytes], bytes] = partial(clean, unquote=rule.reader == "logfmt")
         if rule.format == "access":  # our own log: its lines are as they should be, and Loki is to do nothing to them
             self._clean = bytes
-        self._left = {*rule.left, *(int(status) for status in rule.left if status.lstrip("-").isdigit())}
+        self._left = {*rule.left, *(int(status) for status in rule.left if digits(status.removeprefix("-")))}
         self._asked = fields_of(rule.only)
         self._route = route_of(rule.routes)
         self._foreign = line_test(rule.only)

@@ -30,6 +30,8 @@ class ProxySettings:
     retries: int = 1000
     reuse_connections: bool = False
     max_connections: int = 20000
+    max_header: int = 64 * 1024  # bytes of the head of a request or an answer
+    max_headers: int = 250  # lines of it
     maintenance_page: str | None = None
     trusted: tuple[str, ...] = ()  # networks whose word on the client counts
     accept_proxy: tuple[str, ...] = ()  # listeners on which those peers may send the PROXY protocol

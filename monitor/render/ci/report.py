@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from monitor.domain.printable import printable
 
-_STEPS: Final = ("pull", "start", "gate", "switch", "canary", "bake", "drain", "stop")
+_STEPS: Final = ("pull", "start", "gate", "switch", "canary", "bake", "drain", "stop", "wait")
 _LAST: Final = {"deployed": "✅", "failed": "❌"}
+_MARKS: Final = {**_LAST, "undone": "↩️"}
+_BAD: Final = frozenset({"failed", "unknown", "kept"})  # states of hosts
 _BOUNDS: Final = ("started", *_LAST)
 _LONGEST: Final = 20_000  # characters of one cause; a summary may have a megabyte
 
@@ -35,7 +37,8 @@ class Report:
 
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
     unchanged: bool = False
-    _host: str = ""
+    states: dict[str, str] = field(default_factory=dict)  # of hosts, once a rollout has ended
+    _texts: dict[str, str] = field(default_factory=dict)  # what was said of hosts last
 
     def feed(self, line: str) -> str:
         """The line as people read it; what is no event stays as it is."""
@@ -46,19 +49,22 @@ class Report:
         if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             return _harmless(line)
         kind = event["event"]
-        if kind == "host":
-            self._host = str(event.get("host", ""))
-            return _harmless(f"{self._host}: {event.get('text', '')}")
-        service = str(event.get("service", ""))
+        host, service = str(event.get("host") or ""), str(event.get("service") or "")
+        given = event.get("hosts")
         if kind == "unchanged":
             self.unchanged = True
+        elif kind == "host":
+            self._texts[host] = str(event.get("text") or event.get("state") or "")
+        elif kind == "rollout-ended" and isinstance(given, dict):
+            self.states = {str(name): str(state) for name, state in given.items()}
         elif kind in _BOUNDS:
             self._take(kind, service, event)
         text = str(event.get("text") or event.get("error") or kind)
-        return _harmless(f"{_LAST.get(kind, '·')} {service}  {text}" if service else text)
+        where = f"{host}: " if host else ""
+        return _harmless(f"{where}{_LAST.get(kind, '·')} {service}  {text}" if service else f"{where}{text}")
 
     def _take(self, kind: str, service: str, event: dict[str, Any]) -> None:
-        host = str(event.get("host") or self._host)
+        host = str(event.get("host") or "")
         outcome = self.outcomes.setdefault((service, host), Outcome(service, host))
         if kind not in _LAST:
             return
@@ -76,11 +82,21 @@ class Report:
 
     def finish(self) -> int:
         """The exit code of what was reported: a deploy of which the end never came has failed."""
-        for outcome in self.outcomes.values():
-            if not outcome.event:
+        for key, outcome in list(self.outcomes.items()):
+            state = self.states.get(outcome.host, "")
+            if state == "undone" and outcome.event == "deployed":
+                outcome.event = "undone"
+            elif state == "waiting" and not outcome.event:
+                del self.outcomes[key]  # it was only made ready: another host failed first
+            elif not outcome.event:
                 outcome.event, outcome.exit = "failed", 1
                 outcome.error = "its end was never told: the deploy was cut off"
                 outcome.hint = "settle it with: bgmon deploy --resume"
+        for host, state in self.states.items():
+            known = any(outcome.host == host and outcome.event == "failed" for outcome in self.outcomes.values())
+            if state in _BAD and not known:
+                error = self._texts.get(host) or f"the host {state}"
+                self.outcomes["", host] = Outcome("", host, "failed", error=error, exit=1)
         if not self.outcomes and not self.unchanged:
             return 1
         return max((outcome.exit for outcome in self.outcomes.values()), default=0)
@@ -94,7 +110,7 @@ class Report:
         heads = ["", "service", "host", "version", "seconds", *steps]
         lines = ["### bgmon", "", _row(heads), _row(["---"] * len(heads))]
         for row in rows:
-            cells = [_LAST.get(row.event, ""), row.service, row.host or "-", row.version or "-"]
+            cells = [_MARKS.get(row.event, ""), row.service, row.host or "-", row.version or "-"]
             cells += [_seconds(row.timings.get(step)) for step in ("total", *steps)]
             lines.append(_row(cells))
         for row in rows:
@@ -114,8 +130,9 @@ class Report:
                 text = row.error + (f"\n-> {row.hint}" if row.hint else "")
                 made.append(f"::error title={_property(f'{name}{where} failed')}::{_data(text)}")
             else:
-                text = f"{row.version} serves{where}, after {_seconds(row.timings.get('total'))} s"
-                made.append(f"::notice title={_property(f'{row.service} is deployed')}::{_data(text)}")
+                verb = "was taken back" if row.event == "undone" else "serves"
+                text = f"{row.version} {verb}{where}, after {_seconds(row.timings.get('total'))} s"
+                made.append(f"::notice title={_property(f'{row.service} is {row.event}')}::{_data(text)}")
         return made
 
     def document(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Uids of boards: the same for the same names, legal in Grafana (letters, digits, - and _; 40 at most), and unique."""
+"""Uids of boards and data sources: stable, legal in Grafana (letters, digits, - and _; 40 at most), and unique."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 LONGEST: Final = 40
 _SLUG: Final = 24
-_LEGAL: Final = re.compile(r"^[a-z0-9_-]+$")
+_LEGAL: Final = re.compile(r"[a-z0-9_-]+")
 
 
 def board_uid(project: str, name: str) -> str:
@@ -37,7 +37,7 @@ def uid_prefix(project: str) -> str:
 
 def is_plain(project: str, name: str) -> bool:
     uid = f"{uid_prefix(project)}{name}"
-    return len(uid) <= LONGEST and _LEGAL.match(uid) is not None and "--" not in project and "--" not in name
+    return len(uid) <= LONGEST and _LEGAL.fullmatch(uid) is not None and "--" not in project and "--" not in name
 
 
 def folder_title(project: str) -> str:
@@ -47,7 +47,22 @@ def folder_title(project: str) -> str:
 def folder_uid(title: str) -> str:
     """The uid of the folder of that title; with a hash when the title does not fit."""
     plain = title.replace(" ", "-")
-    if len(plain) <= LONGEST and _LEGAL.match(plain) and plain.count("-") == title.count(" "):
+    if len(plain) <= LONGEST and _LEGAL.fullmatch(plain) and plain.count("-") == title.count(" "):
         return plain
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower())[:_SLUG].strip("-")
     return f"{slug}-{hashlib.sha256(title.encode()).hexdigest()[:10]}"
+
+
+def source_uid(project: str, kind: str) -> str:
+    """The uid of a project's own data source of that kind.
+
+    >>> source_uid("shop", "loki")
+    'bgmon-shop-loki'
+    >>> source_uid("a.b", "loki")
+    'bgmon-a-b-2e7336dc8e-loki'
+    """
+    plain = f"bgmon-{project}-{kind}"
+    if len(plain) <= LONGEST and _LEGAL.fullmatch(plain):
+        return plain
+    slug = re.sub(r"[^a-z0-9]+", "-", project)[:10].strip("-")
+    return f"bgmon-{slug}-{hashlib.sha256(project.encode()).hexdigest()[:10]}-{kind}"

@@ -9,6 +9,7 @@ from monitor import masking
 from monitor.domain.containers import Container
 from monitor.domain.deploy.gate import Gate
 from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.digits import digits
 from monitor.domain.health.causes import kill_words
 from monitor.errors import BgmonError
 from monitor.ports.engine import Engine
@@ -65,7 +66,7 @@ def _hint(deps: DeployDeps, spec: ServiceSpec, gate: Gate, state: Container) -> 
 
 def _policy_hint(gate: Gate) -> str:
     policy = gate.policy
-    if gate.answers and gate.answers[-1][:3].isdigit():
+    if gate.answers and digits(gate.answers[-1][:3]):
         return f"health.path is {policy.path}, health.status {', '.join(policy.status)}: do they fit what it answers?"
     return (
         "does it listen on 0.0.0.0, not only on 127.0.0.1 inside the container? If it starts slowly, raise health.start"

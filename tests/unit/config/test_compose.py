@@ -101,6 +101,10 @@ NAMED = {
     "volumes_from": "[db]", "build": "{context: ., args: {A: b}}", "anything_new": "1", "profiles": "[debug]", "extends": "{service: gone}",
 }  # fmt: skip
 NESTED = [
+    ("labels: {traefik.http.routers.a.rule: Host(`a`), traefik.http.routers.a.middlewares: 'auth@file'}", "stand elsewhere: auth@file"),
+    ("labels: {traefik.http.routers.a.rule: Host(`a`), traefik.http.routers.a.middlewares: s, traefik.http.middlewares.s.stripprefix.prefixes: /x}", "stripprefix /x is not taken over"),
+    ("healthcheck: {test: 'curl http://x/', retries: 500}", "retries is not taken over: 500"), ("build: {context: /elsewhere}", "it must be a folder"),
+    ("build: {context: ., args: {API_KEY: hunter2}}", "args API_KEY look like secrets"), ("build: {context: ., ssh: [default]}", "build.ssh (default)"),
     ("deploy: {mode: global}", "deploy.mode"), ("deploy: {placement: {constraints: [a]}}", "deploy.placement"),
     ("deploy: {replicas: 3}", "replicas: 3: bgmon runs one"), ("deploy: {restart_policy: {condition: any}}", "deploy.restart_policy"),
     ("deploy: {resources: {reservations: {cpus: '1'}}}", "deploy.resources.reservations.cpus"),

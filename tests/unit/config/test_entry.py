@@ -62,7 +62,7 @@ def test_a_record_of_an_earlier_release_is_read() -> None:
         ({"host": "a.test", "allow": ["everyone"]}, "no address or network"),
         ({"host": "a.test", "headers": {"Content-Length": "1"}}, "no header that can be set"),
         ({"host": "a.test", "headers": {"X Y": "1"}}, "no header that can be set"),
-        ({"host": "a.test", "headers": {"X": "a\nSet-Cookie: b"}}, "printable ASCII"),
+        ({"host": "a.test", "headers": {"X": "a\nSet-Cookie: b"}}, "holds a line end"),
         ({"host": "*.a.test", "redirect": True}, "first host that is a name"),
         ({"redirect": True}, "first host that is a name"),
         ({"host": "a.test", "basic_auth": {"a b": HASH}}, "a user name may hold"),
@@ -75,9 +75,7 @@ def test_what_a_route_cannot_ask_for(route: dict[str, Any], message: str) -> Non
         load(route)
 
 
-@pytest.mark.parametrize(
-    "secret", ["hunter2hunter2", "$1$abc$def", "$2y$05$abc", "$6$short$abc", HASH + "\n", 12345678]
-)
+@pytest.mark.parametrize("secret", ["hunter2hunter2", "$1$abc$def", "$2y$05$abc", "$6$short$abc", 12345678])
 def test_a_password_in_clear_is_refused_and_not_repeated(secret: Any) -> None:
     with pytest.raises(ConfigError, match="openssl passwd -6") as caught:
         load({"host": "a.test", "basic_auth": {"ops": secret}})
@@ -89,7 +87,7 @@ def test_a_password_in_clear_is_refused_and_not_repeated(secret: Any) -> None:
     [
         ({"accept_proxy": ["0.0.0.0:80"]}, "accept_proxy needs trusted"),
         ({"accept_proxy": ["0.0.0.0:81"], "trusted": "10.0.0.1"}, "not among listen"),
-        ({"listen": [":::80"]}, r"\[address\]:port"),
+        ({"listen": [":::80"]}, "is not of the form"),
         ({"trusted": ["10.0.0.0/33"]}, "no address or network"),
         ({"tls": "always"}, "tls"),
     ],

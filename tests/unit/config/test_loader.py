@@ -46,7 +46,7 @@ def test_the_smallest_file_gets_defaults() -> None:
         ("    health: {status: 99}\n", "bgmon.yml:6: services.core.health.status: '99' is no HTTP status (100 to 599) or range such as 200-399"),
         ("    limits: {memory: lots}\n", "bgmon.yml:6: services.core.limits.memory: a size is written like 512m or 2g"),
         ("    limits: {cpus: 0}\n", "bgmon.yml:6: services.core.limits.cpus: input should be greater than 0"),
-        ("    route: {path: shop}\n", "bgmon.yml:6: services.core.route[0].path: string should match pattern '^/'"),
+        ("    route: {path: shop}\n", "bgmon.yml:6: services.core.route[0].path: string should match pattern '^/[!-~]*$'"),
         ("    hosts: [vps9]\n", "services.core.hosts: 'vps9' is not under hosts (none are declared)"),
         ('    secrets: ["p@ss"]\n', "services.core.secrets: 'p@ss' is no variable name; write the name here, never the secret"),
         ("    deploy: {canary: [{weight: 50, for: 1m}, {weight: 10, for: 1m}]}\n", "canary weights must rise"),

@@ -57,7 +57,7 @@ def refusal(text: str) -> str:
         ("a: !!float [1]\n", "is no YAML"),
         ("a: !!timestamp 99999999\n", "is no YAML"),
         ("a: !!binary ab\n", "is no YAML"),
-        ('project: shop\nservices: {a: {image: b}}\n"e\\e[31m\\nf": 1\n', r"e\x1b[31m\nf: unknown key"),
+        ('project: shop\nservices: {a: {image: b}}\n"e\\e[31m\\nf": 1\n', r"e\x1b[31m\nf: the key holds"),
         ("project: shop\nservices: {a: {image: b}}\n" + "k" * 1000 + ": 1\n", "unknown key"),
         ("--- 1\n--- 2\n", "is no YAML"),
     ],

@@ -46,7 +46,8 @@ def test_a_failed_one_brings_its_cause_as_an_annotation_and_its_exit_code() -> N
 
 
 def test_each_host_has_its_own_row() -> None:
-    report, _ = told({"event": "host", "host": "vps1", "text": "deploying"}, STARTED, DONE, {"event": "host", "host": "vps2", "text": "deploying"}, STARTED, {**BAD, "service": "core", "exit": 4})  # fmt: skip
+    report, shown = told(*({**event, "host": "vps1"} for event in (STARTED, DONE)), {**STARTED, "host": "vps2"}, {**BAD, "service": "core", "exit": 4, "host": "vps2"})  # fmt: skip
+    assert "vps1: ✅ core  abc serves as green" in shown
     assert report.finish() == 4
     rows = [(row["host"], row["event"]) for row in report.document()["services"]]
     assert rows == [("vps1", "deployed"), ("vps2", "failed")]
@@ -97,3 +98,23 @@ def test_odd_lines_break_nothing(odd: str) -> None:
     report, _ = told(odd)
     report.finish()
     assert report.markdown().startswith("### bgmon")
+
+
+def test_a_rollout_says_what_became_of_each_host() -> None:
+    """vps1 was rolled back, vps2 fell silent, vps3 had only made itself ready."""
+    states = {"vps1": "undone", "vps2": "unknown", "vps3": "waiting"}
+    report, _ = told(
+        {"event": "rollout", "rollout": "r1", "waves": [["vps1"], ["vps2", "vps3"]]},
+        *({**event, "host": "vps1"} for event in (STARTED, DONE)),
+        {**STARTED, "host": "vps3"},
+        {"event": "host", "host": "vps2", "state": "unknown", "text": "vps2: ssh timed out"},
+        {"event": "rollout-ended", "rollout": "r1", "ok": False, "hosts": states},
+        {"event": "failed", "error": "vps2 fell silent", "hint": "bgmon deploy --rollout r1", "exit": 4},
+    )
+    assert report.finish() == 4
+    rows = {(row["service"], row["host"]): row["event"] for row in report.document()["services"]}
+    assert rows == {("core", "vps1"): "undone", ("", "vps2"): "failed", ("", ""): "failed"}
+    text = report.markdown()
+    assert "| ↩️ | core | vps1 | abc |" in text
+    assert "ssh timed out" in text
+    assert any("was taken back on vps1" in line for line in report.github_annotations())
