@@ -41,7 +41,7 @@ def orphan(shop: World) -> str:
     return shop.own.create(spec, "app", service="core", deploy="core-1").id
 
 
-def found(shop: World, *levels: str, **changes: object) -> dict[str, list[str]]:
+def found(shop: World, *levels: str, **changes: Any) -> dict[str, list[str]]:
     """What doctor says on these levels, by check."""
     told: dict[str, list[str]] = {}
     for one in examine(shop.deps(**changes), ["core"]):
