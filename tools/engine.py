@@ -224,14 +224,14 @@ def networks() -> list[str]:
         return []
 
 
-def free_address() -> str:
-    """An address for the bridge whose network clashes with no route of this machine."""
+def free_address(*, mine: str = BRIDGE) -> str:
+    """An address for a bridge whose network clashes with no route of this machine but those of the bridge `mine`."""
     routes = json.loads(ip("-j", "route", "show", "table", "all") or "[]")
     taken = []
     for route in routes:
         with contextlib.suppress(ValueError):
             network = ipaddress.ip_network(route.get("dst", ""), strict=False)
-            if network.prefixlen > 0 and route.get("dev") != BRIDGE:
+            if network.prefixlen > 0 and route.get("dev") != mine:
                 taken.append(network)
     first = int(IDENTITY, 16)
     for step in range(100):

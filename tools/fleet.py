@@ -246,7 +246,7 @@ class Fleet:
         """The first three numbers of its addresses."""
         kept = self.folder / "network"
         if not kept.exists():
-            kept.write_text(engine.free_address().rpartition(".")[0])
+            kept.write_text(engine.free_address(mine="").rpartition(".")[0])
         return kept.read_text()
 
     def __getitem__(self, name: str) -> Machine:

@@ -49,7 +49,7 @@ def test_its_life(folder: Path) -> None:
     status = json.loads(bgmon(folder, "status", "--json").stdout)
     assert (status["running"], status["services"]) == (True, ["core"])
     assert status["slots"]["core"]["blue"] == {
-        "color": "blue", "state": "maint", "weight": 100, "port": 1, "sessions": 0,
+        "color": "blue", "state": "maint", "weight": 100, "port": 1, "sessions": 0, "address": "127.0.0.1",
     }  # fmt: skip
     assert "core: blue maint" in bgmon(folder, "status").stdout
     assert json.loads(bgmon(folder, "reload", "--json").stdout)["proxy"] == "reloaded"

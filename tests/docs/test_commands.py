@@ -47,6 +47,7 @@ CANNOT: Final = {
     r"bgmon dashboard show core": "asks a Prometheus, as above",
     r"bgmon dashboard preview.*": "draws every board, which takes long; tests/generate does it for some",
     r"bgmon top": "draws until a key is pressed; tests/watch has a look at its first picture",
+    r"bgmon ci init .*": "wants a host with an ssh address; tests/cli/test_ci.py writes every kind of pipeline",
     r"bgmon certs (test|renew)": "asks an ACME server; tests/cli/test_certs_command.py has one",
     r"ssh -L .*": "keeps a connection to a host of the reader's open",
 }

@@ -80,41 +80,50 @@ class TrafficControl:
     def stage(self, candidate: Candidate | Release) -> None:
         """Point the slot, which has no traffic yet, at the container."""
         if candidate.port is not None:
-            self._deps.proxy.stage(self._service, candidate.color, candidate.port, candidate.version, candidate.address)
+            with _writing(self._deps):
+                self._deps.proxy.stage(
+                    self._service, candidate.color, candidate.port, candidate.version, candidate.address
+                )
 
     def split(self, color: Color, weight: int) -> None:
         """Give `color` `weight` percent of new requests, the other one the rest."""
         if self._proxied:
             weights = {color: weight, other(color): 100 - weight}
-            self._record({color: "ready", other(color): "ready"}, weights)
-            self._deps.proxy.set_weights(self._service, weights)
+            with _writing(self._deps):
+                self._record({color: "ready", other(color): "ready"}, weights)
+                self._deps.proxy.set_weights(self._service, weights)
 
     def switch(self, color: Color, done: Callable[[], None] = lambda: None) -> None:
         """All new requests to `color`; `done` is called as soon as they go there. The other slot drains, if any."""
         if self._proxied:
-            try:
-                self._deps.proxy.switch(self._service, color)
-                done()
-            finally:
-                self._record(_switched(color))
+            # A reload for another service must find it in the record, and must not take the commands for itself.
+            with _writing(self._deps):
+                try:
+                    self._deps.proxy.switch(self._service, color)
+                    done()
+                finally:
+                    self._record(_switched(color))
         else:
             done()
 
     def hold(self) -> None:
         """New requests wait for a switch. Not recorded: a proxy that restarts finds nobody, and lets them wait too."""
         if self._proxied:
-            self._deps.proxy.hold(self._service)
+            with _writing(self._deps):
+                self._deps.proxy.hold(self._service)
 
     def rest(self) -> None:
         """No new requests to either color; those under way go on. A weight of 0 is how HAProxy says that."""
         if self._proxied:
-            self._deps.proxy.set_weights(self._service, dict.fromkeys(COLORS, 0))
+            with _writing(self._deps):
+                self._deps.proxy.set_weights(self._service, dict.fromkeys(COLORS, 0))
 
     def close(self, color: Color) -> None:
         """Cut what is still under way at `color`."""
         if self._proxied:
-            self._record({color: "maint"})
-            self._deps.proxy.close(self._service, color)
+            with _writing(self._deps):
+                self._record({color: "maint"})
+                self._deps.proxy.close(self._service, color)
 
     def _record(self, states: dict[Color, SlotState], weights: dict[Color, int] | None = None) -> None:
         store = self._deps.store
