@@ -51,24 +51,32 @@ class Upstream:
     async def _serve(self, port: int, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._end, self._released = asyncio.Event(), asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._client, "127.0.0.1", port)
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        server = await asyncio.start_server(self._accept, "127.0.0.1", port)
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
         await self._end.wait()
         server.close()
-        for task in list(self._tasks):
+        await asyncio.sleep(0)
+        accepting = asyncio.all_tasks() - {asyncio.current_task()} - self._clients.keys()
+        await asyncio.gather(*accepting, return_exceptions=True)  # what was accepted just now becomes a client
+        clients = dict(self._clients)
+        for task in clients:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*clients, return_exceptions=True)
+        for writer in clients.values():  # a task that never began could not close its own
+            writer.close()
+        await asyncio.sleep(0)  # a transport closes one turn of the loop after it was told
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._client(reader, writer))
+        self._clients[task] = writer
+        task.add_done_callback(lambda done: self._clients.pop(done, None))
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self._request(reader, writer):
                 pass
-        self._tasks.discard(task)
         writer.close()
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
