@@ -86,6 +86,11 @@ soak: ## Kill services under a real daemon for two hours, its memory sampled eve
 	@tools/setup.sh
 	@$(WITH_ENGINE) $(PYTHON) -m tools.soak --minutes $(or $(MINUTES),120)
 
+.PHONY: sweep
+sweep: ## End a deploy on fakes at every single call it makes, by an error and by its death (make unit takes some)
+	@tools/setup.sh python
+	@BGMON_SWEEP=all $(PYTHON) -m pytest -q -n 2 tests/unit/services/deploy/test_every_step.py $(ARGS)
+
 .PHONY: golden
 golden: ## Write the generated files that tests compare with anew
 	@UPDATE_GOLDEN=1 $(PYTHON) -m pytest -q tests/generate

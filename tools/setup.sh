@@ -27,6 +27,7 @@ TEST_TOOLS="
   chromium:chromium
   nginx:nginx-light
   sshd:openssh-server
+  dnsmasq:dnsmasq-base
   iptables:iptables
   node:nodejs
   npm:npm

@@ -50,8 +50,7 @@ def make_keeper(
     def wanted() -> Wanted:
         wiring = current()
         routes, settings = wiring.routes(), settings_of(wiring.config.proxy)
-        own = {found.files: found.service for found in certificates(routes, settings)}
-        return Wanted(automatic(routes, settings), own)
+        return Wanted(automatic(routes, settings), certificates(routes, settings))
 
     def reach(host: str, path: str, expected: str) -> str:
         return HttpReach()(host, path, expected) if current().config.proxy.acme.precheck else ""

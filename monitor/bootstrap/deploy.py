@@ -58,6 +58,8 @@ def make_deps(
         prober=BlockingProber(),
         clock=SystemClock(),
         port_range=current().config.proxy.ports,
+        reach=current().config.proxy.reach,
+        subnet=current().config.proxy.subnet,
         routes=lambda: current().routes(),
         who=who(),
         emit=emit,

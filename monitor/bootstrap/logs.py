@@ -71,6 +71,7 @@ def make_source(
             series=section.limits.series,
             host=section.host,
             labels=section.labels,
+            service_label=section.service_label,
         )
         return LokiSource(LokiClient(loki_options(section), SystemClock()), rules, policy, events)
     from monitor.adapters.docker.log_source.source import DockerLogSource

@@ -18,6 +18,7 @@ from monitor.adapters.http.selfcheck import loopback
 from monitor.adapters.prometheus.certificates import CertificatesCollector
 from monitor.bootstrap.certificates import make_keeper
 from monitor.bootstrap.deploy import make_deps
+from monitor.bootstrap.dns import make_name_watch
 from monitor.bootstrap.logs import LogWatch
 from monitor.bootstrap.proxy import live_proxy
 from monitor.bootstrap.web import make_jobs, make_peers, make_server
@@ -50,6 +51,7 @@ ENGINE_SECONDS: Final = 20.0
 STRAIN_EVERY: Final = 30.0
 
 CERTIFICATES_EVERY: Final = 15.0
+NAMES_EVERY: Final = 60.0
 
 
 def _tell(event: DeployEvent) -> None:
@@ -176,6 +178,7 @@ def make_daemon(
             extra=[
                 *make_jobs(current().config, peers, problems),
                 ("certificates", CERTIFICATES_EVERY, keeper.round),
+                ("dns", NAMES_EVERY, make_name_watch(lambda: current().config, alerting.manager).round),
                 ("logs", logs.every, logs.poll),
                 ("memory", MEMORY_EVERY, Tidy()),
                 ("strains", STRAIN_EVERY, look_for_degradation),

@@ -113,7 +113,7 @@ def _up_to_date(file: Path, placeholders: dict[str, str]) -> bool:
 
     In a process of its own: this one would take the placeholders for secrets and mask them.
     """
-    words = [sys.executable, "-m", "monitor", "-c", str(file), "generate", "--check"]
+    words = [sys.executable, "-P", "-m", "monitor", "-c", str(file), "generate", "--check"]
     environ = {**os.environ, **placeholders}
     return subprocess.run(words, env=environ, capture_output=True, check=False).returncode == 0  # noqa: S603 - ourselves
 

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "completion": ("completion", "Print the shell's completion script."),
     "dashboard": ("dashboard", "Draw a service's board in the terminal, or preview boards as HTML."),
     "deploy": ("deploy", "Replace services by new versions, without losing a request."),
+    "dns": ("dns", "Check the services' private names, and write their records."),
     "doctor": ("doctor", "Examine this host and say what is wrong and how to mend it."),
     "exec": ("exec", "Run a command inside a service's container."),
     "generate": ("generate", "Write Grafana, Prometheus, Loki, Promtail and Alloy files."),

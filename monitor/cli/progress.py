@@ -24,6 +24,7 @@ MARKS: Final = {
     "restarted": "[green]✔[/]",
     "started": "[cyan]▶[/]",
     "healthy": "[green]✔[/]",
+    "waiting": "[yellow]…[/]",
     "switched": "[bold cyan]⇄[/]",
     "switched-back": "[bold yellow]⇄[/]",
     "warning": "[yellow]![/]",

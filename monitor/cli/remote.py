@@ -66,7 +66,9 @@ class Asked:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def with_json(self) -> list[str]:
-        return self.argv if "--json" in self.argv else [self.argv[0], "--json", *self.argv[1:]]
+        """Before the command's own arguments, which may be another program's."""
+        depth = len(click.get_current_context().command_path.split()) - 1
+        return self.argv if self.as_json else [*self.argv[:depth], "--json", *self.argv[depth:]]
 
     def each(self, argv: list[str], on: Callable[[str], OnPiece], *, at_once: int = _MOST_AT_ONCE) -> dict[str, int]:
         """Run it on every host at the same time; exit codes. A host that does not answer is in `errors`."""

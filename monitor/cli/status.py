@@ -12,6 +12,7 @@ import click
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json, table
 from monitor.cli.remote import Asked, documents, on_hosts
+from monitor.domain.proxy.reach import LOOPBACK
 
 if TYPE_CHECKING:
     from monitor.bootstrap import App
@@ -77,6 +78,13 @@ def _show(app: App, *, as_json: bool) -> int:
     return 0 if all(row.state in fine for row in services) else 1
 
 
+def _place(row: dict[str, Any]) -> str:
+    """Where it is reached; an older host says no address."""
+    if row["port"] is None:
+        return "-"
+    return str(row["port"]) if row.get("address", LOOPBACK) == LOOPBACK else f"{row['address']}:{row['port']}"
+
+
 def _print(document: dict[str, Any], *, hosts: bool = False) -> None:
     services = document.get("services", [])
     lines = [
@@ -88,7 +96,7 @@ def _print(document: dict[str, Any], *, hosts: bool = False) -> None:
             row["state"],
             _ago(row["since"]),
             str(row["restarts"]),
-            str(row["port"] or "-"),
+            _place(row),
             row["image"] or "-",
         ]
         for row in services

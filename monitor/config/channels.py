@@ -50,7 +50,12 @@ def targets(url: str) -> tuple[Target, ...] | Unspoken:
     if channel is None:
         return Unspoken("apprise does not understand this URL: nobody is told through it")
     read = _READERS.get(type(channel).__name__)
-    return (tuple(read(channel)) if read else ()) or Unspoken(_why_not(channel) if read else _NO_WORDS)
+    if read is None:
+        return Unspoken(_NO_WORDS)
+    try:
+        return tuple(read(channel)) or Unspoken(_why_not(channel))
+    except AttributeError as error:  # what a plugin keeps where is apprise's own business, and may change
+        return Unspoken(f"this release of apprise keeps it in a way that bgmon cannot read ({error.name})")
 
 
 def _understood(url: str) -> Any:
@@ -165,10 +170,14 @@ def _email(channel: Any) -> Iterator[Target]:
 
 
 def _pushover(channel: Any) -> Iterator[Target]:
-    devices = [name for name in channel.targets if name != "ALL_DEVICES"]
-    loses = ("its priority",) if int(getattr(channel, "priority", 0) or 0) else ()
+    named = getattr(channel, "devices", None) or getattr(channel, "targets", None) or []
+    devices = [name for name in named if name != "ALL_DEVICES"]
+    loses = [
+        *(["its priority"] if int(channel.priority or 0) else []),
+        *(["its groups"] if getattr(channel, "groups", None) else []),
+    ]
     settings = {"device": ",".join(devices)} if devices else {}
-    yield Target("pushover", settings, {"apiToken": channel.token, "userKey": channel.user_key}, loses=loses)
+    yield Target("pushover", settings, {"apiToken": channel.token, "userKey": channel.user_key}, loses=tuple(loses))
 
 
 def _pagerduty(channel: Any) -> Iterator[Target]:

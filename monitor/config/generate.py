@@ -36,6 +36,8 @@ def _bare_url(value: object) -> object:
 class ServerSection(Model):
     url: Url
     """Where it answers, as seen from the machine that runs the stack."""
+    uid: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    """The uid of its data source in a Grafana that has it already: boards and rules use it, and none is provisioned."""
 
 
 class GrafanaSection(Model):
@@ -43,6 +45,8 @@ class GrafanaSection(Model):
     """Where people open it; links in alerts lead there."""
     token: SecretStr | None = None
     """A service account's token, for `bgmon grafana push`."""
+    default: bool = False
+    """Make bgmon's Prometheus the default data source. Grafana refuses to start with two that are."""
 
 
 class RetentionSection(Model):

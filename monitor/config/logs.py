@@ -18,6 +18,7 @@ from monitor.domain.logs.rules import LogRule, default_fields, format_of, rule_p
 from monitor.domain.names import LOKI_LABELS
 
 _SERVICE = "service"
+_READ_FROM_LINES = ("code", "le", "event", "route", "method", "took", "path", "status", "duration", "project", "kind")
 _LABEL: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -189,7 +190,9 @@ class LogsSection(Model):
     host: str | None = None
     """Count the streams of this `host` label alone. Needed where daemons of several hosts run the same service."""
     labels: dict[str, str] = {}
-    """Stream labels that select the log instead of `project` and `kind`; `service` always tells services apart."""
+    """Stream labels that select the log instead of `project` and `kind`."""
+    service_label: str = Field(default="service", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """The stream label that tells services apart, where somebody else's shipper has another one, such as `app`."""
     limits: LogLimits = LogLimits()
 
     @field_validator("labels")
@@ -202,6 +205,8 @@ class LogsSection(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> LogsSection:
+        if self.service_label in {*self.labels, *_READ_FROM_LINES}:
+            raise ValueError(f"service_label: {self.service_label!r} is a label for something else")
         if self.source == "loki" and not self.url:
             raise ValueError("source: loki needs its url")
         if self.token and (self.user or self.password):

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 from monitor.config.base import Duration, Model
 from monitor.domain.alerting.conditions import Severity
 
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_URL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*://\S*")
 
 
 class ChannelSection(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -11,6 +12,7 @@ from monitor.config.entry import Network, as_tuple
 from monitor.config.tls import AcmeSection, TlsSection
 
 LOWEST_PORT = 1024
+_LARGEST_SUBNET, _SMALLEST_SUBNET = 16, 28
 
 
 def _port_range(value: object) -> object:
@@ -60,8 +62,14 @@ class ProxySection(Model):
     redirect_https: bool = True
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     """Addresses on which `internal:` ports are bound. Set the host's private address to let other hosts call."""
+    reach: Literal["auto", "address", "port"] = "auto"
+    """How containers are reached: by their own `address` on the project's network, or by a `port` published on
+    loopback. `auto` takes the address where the engine's bridge is on this host, which `bgmon doctor` tells."""
+    subnet: str | None = None
+    """Subnet of the project's network, such as 10.99.4.0/24, where those that the engine chooses clash with a VPN or
+    a VPC. Each service takes two addresses."""
     ports: Annotated[tuple[int, int], BeforeValidator(_port_range)] = (20000, 29999)
-    """Host ports on 127.0.0.1 that containers are published on."""
+    """Host ports on 127.0.0.1 that containers are published on where they are not reached by their address."""
     timeouts: TimeoutsSection = TimeoutsSection()
     retries: int = Field(default=1000, ge=0, le=10000)
     """How often a connection is tried again that was refused, `timeouts.connect` apart (1 s at most): the cushion for a
@@ -91,6 +99,19 @@ class ProxySection(Model):
         if self.accept_proxy and not self.trusted:
             raise ValueError("accept_proxy needs trusted: who may say whose connection it is?")
         return self
+
+    @field_validator("subnet")
+    @classmethod
+    def _subnet(cls, subnet: str | None) -> str | None:
+        if subnet is None:
+            return None
+        try:
+            network = IPv4Network(subnet)
+        except ValueError:
+            raise ValueError(f"{subnet!r} is no IPv4 subnet such as 10.99.4.0/24") from None
+        if not network.is_private or not _LARGEST_SUBNET <= network.prefixlen <= _SMALLEST_SUBNET:
+            raise ValueError(f"{subnet} is not private, or not between /{_LARGEST_SUBNET} and /{_SMALLEST_SUBNET}")
+        return str(network)
 
     @field_validator("listen", "tls_listen")
     @classmethod

@@ -16,6 +16,7 @@ from monitor.config.proxy import ProxySection
 from monitor.config.service import ServiceSection
 from monitor.config.tls import check_names
 from monitor.config.watch import WatchSection
+from monitor.domain.internalnames import is_address
 from monitor.domain.names import RESERVED_SERVICES
 
 _SSH_HOST: Final = re.compile(r"[A-Za-z0-9_.:%\[\]-]+/?")
@@ -40,11 +41,19 @@ def _ssh_target(target: str) -> str:
     return target
 
 
+def _address(value: str) -> str:
+    if not is_address(value):
+        raise ValueError(f"{value!r} is no IP address")
+    return value
+
+
 class HostSection(Model):
     ssh: Annotated[str, AfterValidator(_ssh_target)] | None = None
     """`user@host` or `ssh://user@host:port`, as ssh takes it; none means this machine."""
     options: tuple[str, ...] = ()
     """Further options of ssh, for instance `["-i", "/root/.ssh/deploy"]`."""
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    """Its private address, which internal names are to point at; by default that in `ssh`, where it is no name."""
     jump: Annotated[str, AfterValidator(_ssh_target)] | None = None
     """Host through which ssh goes, as `ssh` has it; `options` hold for it as well."""
     patience: Duration = 90.0

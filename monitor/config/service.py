@@ -195,6 +195,12 @@ class RolloutSection(Model):
 
 
 class DeploySection(Model):
+    order: Literal["start-first", "stop-first"] = "start-first"
+    """`stop-first` for what cannot run twice, because it locks its volume for instance: requests wait at the proxy
+    while the old version stops and the new one starts. When the new one fails, the old one is started again."""
+    wait: Duration = Field(default=20.0, gt=0)
+    """With `order: stop-first`: how long requests may have waited before the new version is given up. The proxy itself
+    keeps a request `proxy.retries` times `proxy.timeouts.connect` long: 30 s."""
     bake: Annotated[BakeSection, BeforeValidator(_as_bake)] = BakeSection()
     """How green is judged after the switch."""
     canary: tuple[CanarySection, ...] = ()
@@ -217,6 +223,12 @@ class DeploySection(Model):
         if weights != sorted(set(weights)):
             raise ValueError(f"canary weights must rise from step to step, not {weights}")
         return steps
+
+    @model_validator(mode="after")
+    def _canary_beside_the_old_one(self) -> DeploySection:
+        if self.order == "stop-first" and self.canary:
+            raise ValueError("canary needs both versions to run at once: leave it out, or order: stop-first")
+        return self
 
 
 class HealSection(Model):

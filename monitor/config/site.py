@@ -7,11 +7,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from monitor.config.contacts import contacts
-from monitor.config.generate import MuteSection
+from monitor.config.generate import MuteSection, ServerSection
 from monitor.config.logcompile import log_rule
 from monitor.config.schema import Config
 from monitor.config.service import ServiceSection
-from monitor.render.site import MuteTiming, Objective, Site, SiteHost, SiteService
+from monitor.render.site import MuteTiming, Objective, Site, SiteHost, SiteService, Source
 
 THIS_MACHINE: Final = "localhost"
 _PERCENT: Final = 100.0
@@ -23,6 +23,11 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
     spoken, silent = contacts(notify, list(texts)) if texts else ((), ())
     loki = section.loki.url if section.loki else _without_password(config.logs.url) or "http://127.0.0.1:3100"
     alertmanager = section.alertmanager.url if section.alertmanager else _without_password(notify.alertmanager)
+    servers: dict[Source, ServerSection | None] = {
+        "prometheus": section.prometheus,
+        "loki": section.loki,
+        "alertmanager": section.alertmanager,
+    }
     services = tuple(_service(name, service) for name, service in sorted(config.services.items()))
     return Site(
         project=config.project,
@@ -31,6 +36,10 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
         loki_url=loki.rstrip("/"),
         prometheus_url=section.prometheus.url,
         alertmanager_url=(alertmanager or "http://127.0.0.1:9093").rstrip("/"),
+        existing={
+            name: server.uid for name, server in servers.items() if server is not None and server.uid is not None
+        },
+        default_source=section.grafana.default,
         grafana_url=section.grafana.url,
         runbook_base=section.runbooks or "",
         log_retention=section.retention.logs,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from monitor.domain.names import LABEL_COLOR, LABEL_DEPLOY, LABEL_PROJECT, LABEL_SERVICE, LABEL_VERSION
+from monitor.domain.proxy.reach import LOOPBACK
 
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -27,6 +28,7 @@ class ContainerSpec:
     restart: str = "unless-stopped"
     volumes: tuple[str, ...] = ()
     network: str | None = None  # None is Docker's default bridge; "host" is the host's own
+    address: str | None = None  # on `network`, whose subnet its maker must have chosen; None lets the engine choose
     user: str | None = None
     read_only: bool = False
     init: bool = True
@@ -65,6 +67,7 @@ class Container:
     pid: int = 0
     ports: Mapping[int, int] = field(default_factory=dict)  # container port -> host port
     networks: tuple[str, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)  # IPv4 by network, while it runs
     mounts: tuple[str, ...] = ()  # folders of the host
     check: CheckResult | None = None  # None before the first run of a HEALTHCHECK, and without one
 
@@ -92,10 +95,19 @@ class Container:
     def running(self) -> bool:
         return self.state == "running"
 
+    def has(self, address: str) -> bool:
+        """Whether what answers at that address of a network is this container; a published port is always its own."""
+        return address == LOOPBACK or address in self.addresses.values()
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What the engine says of a network. `members` are the ids of running containers on it."""
+    """What the engine says of a network.
+
+    `members` are the ids of running containers on it, `holders` the same by their IPv4 address. `bridge` is the name of
+    its interface on the engine's host; `chosen` says that bgmon chose its subnet, so that addresses may be given at
+    wish.
+    """
 
     id: str
     name: str
@@ -103,6 +115,9 @@ class Network:
     internal: bool
     subnets: tuple[str, ...] = ()
     members: frozenset[str] = frozenset()
+    holders: Mapping[str, str] = field(default_factory=dict)
+    bridge: str = ""
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,6 @@ RECORD_SLO_OBJECTIVE: Final = "bgmon:slo_objective:ratio"
 RECORD_SLO_ERRORS: Final = "bgmon:slo_errors:ratio_rate"  # share of bad requests
 RECORD_SLO_BURN: Final = "bgmon:slo_burn:ratio_rate"  # how many times too fast the budget is spent
 SLO_PERIOD: Final = "30d"
-DATASOURCE_PROMETHEUS: Final = "bgmon-prometheus"
-DATASOURCE_LOKI: Final = "bgmon-loki"
 SERVICE_BGMON: Final = "bgmon"  # the service label of bgmon's own lines in Loki, such as one for each deploy
 
 # Labels of log streams in Loki, set by the generated shippers and relied on by every query.
@@ -107,6 +105,11 @@ def proxy_container_name(project: str) -> str:
 def network_name(project: str) -> str:
     """The project's own network, which every container of it joins from its start."""
     return project
+
+
+def slots_network_name(project: str) -> str:
+    """The network of the slots' fixed addresses where the project's own was made without a subnet of bgmon's choice."""
+    return f"{project}-slots"
 
 
 def services_network_name(project: str) -> str:

@@ -117,6 +117,18 @@ class Host(Protocol):
         """All ports of the range, in an order that seldom clashes."""
         ...
 
+    def address_of(self, interface: str) -> str:
+        """The IPv4 address of one of this host's interfaces; empty when there is none."""
+        ...
+
+    def way_to(self, address: str, bridge: str) -> str:
+        """Why this host does not reach `address` through its own bridge of that name; empty when it does."""
+        ...
+
+    def routes(self) -> list[tuple[str, str]]:
+        """IPv4 subnets that this host has a route to, but for the default one, with the interface that leads there."""
+        ...
+
     def disk_free(self, path: str) -> int | None:
         """Free bytes of the file system that holds `path`; None when it is not on this host."""
         ...

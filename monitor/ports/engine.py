@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol
 
 from monitor.domain.containers import (
@@ -120,11 +120,20 @@ class Engine(Protocol):
 
     def close_events(self) -> None: ...
 
-    def ensure_network(self, name: str, labels: Mapping[str, str], *, internal: bool = False) -> None:
+    def ensure_network(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        internal: bool = False,
+        subnet: str | None = None,
+        avoid: Collection[str] = (),
+    ) -> None:
         """Make a network unless it is there; an internal one has no way out, and no say in published ports.
 
-        A new one gets a small subnet of its own, so that containers may be given addresses at wish. Raises EngineError
-        with what to do when no address pool is left.
+        A new one gets a small subnet of its own, so that containers may be given addresses at wish: `subnet`, or one
+        that overlaps no other network's and none of `avoid`. Raises EngineError with what to do when no address pool is
+        left, Conflict when another network has `subnet` or this network has another one.
         """
         ...
 
@@ -134,7 +143,7 @@ class Engine(Protocol):
         """One that is gone is no error."""
         ...
 
-    def connect(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
+    def connect(self, network: str, ref: str, aliases: tuple[str, ...], *, address: str | None = None) -> None:
         """Join a network under these names; one that has joined already only gets the names it lacks."""
         ...
 

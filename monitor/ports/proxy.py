@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from monitor.domain.names import Color
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotStatus
 
 
@@ -57,12 +58,16 @@ class Proxy(Protocol):
         """Both slots as the running proxy has them; raises ProxyError when it does not know the service."""
         ...
 
-    def stage(self, service: str, color: Color, port: int, version: str) -> None:
-        """Point a slot without traffic at 127.0.0.1:`port`."""
+    def stage(self, service: str, color: Color, port: int, version: str, address: str = LOOPBACK) -> None:
+        """Point a slot without traffic at `address`:`port`."""
         ...
 
     def switch(self, service: str, to: Color) -> None:
         """All new requests to `to`; the other slot, if it has traffic, drains."""
+        ...
+
+    def hold(self, service: str) -> None:
+        """New requests wait for a `switch`, as long as the proxy keeps them; those under way go on."""
         ...
 
     def set_weights(self, service: str, weights: Mapping[Color, int]) -> None:

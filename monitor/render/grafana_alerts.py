@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from monitor.domain import names
 from monitor.domain.alerting.conditions import Severity
 from monitor.render.links import Links
 from monitor.render.rulefiles import labels_of
@@ -134,7 +133,7 @@ def _rule(rule: Rule, site: Site, links: Links) -> dict[str, Any]:
         "isPaused": site.notify_by == "alertmanager",
         "labels": labels_of(rule, site),
         "annotations": {key: grafana_text(text) for key, text in links.annotations(rule).items()},
-        "data": [_query(rule), _threshold(rule)],
+        "data": [_query(rule, site), _threshold(rule)],
     }
     settings = _notification(rule, site)
     if settings:
@@ -142,9 +141,9 @@ def _rule(rule: Rule, site: Site, links: Links) -> dict[str, Any]:
     return made
 
 
-def _query(rule: Rule) -> dict[str, Any]:
+def _query(rule: Rule, site: Site) -> dict[str, Any]:
     prometheus = rule.promql is not None
-    uid_ = names.DATASOURCE_PROMETHEUS if prometheus else names.DATASOURCE_LOKI
+    uid_ = site.source_uid("prometheus" if prometheus else "loki")
     model: dict[str, Any] = {
         "refId": "A",
         "datasource": {"type": "prometheus" if prometheus else "loki", "uid": uid_},

@@ -229,6 +229,7 @@ def _backend(route: ServiceRoute, settings: ProxySettings) -> dict[str, object]:
         "tunnel_timeout": max([settings.timeouts.tunnel, *(wait.tunnel for wait in waits if wait.tunnel is not None)]),
         "check_path": re.sub(r"[^!-~]|[\"'\\#]", "", route.check_path.partition("?")[0]) or "/",
         "slots": slots,
+        "source": route.source,
         "open": any(slot.state == "ready" and slot.port for slot in slots.values()),
     }
 

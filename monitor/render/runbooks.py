@@ -33,7 +33,7 @@ def runbook_board(site: Site, rules: Sequence[Rule], pages: Mapping[str, str]) -
         "schemaVersion": 39,
         "tags": ["bgmon", f"bgmon-{site.project}", "runbooks"],
         # The same as on the other boards, so that a link from one to the other keeps what was chosen.
-        "templating": {"list": variables(None)},
+        "templating": {"list": variables(None, prometheus=site.source_uid("prometheus"), loki=site.source_uid("loki"))},
         "time": {"from": "now-6h", "to": "now"},
         "timezone": "browser",
         "title": f"Runbooks: {site.project}",

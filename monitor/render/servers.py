@@ -11,7 +11,7 @@ from monitor.domain import names
 from monitor.render.grafana.uid import folder_title, folder_uid
 from monitor.render.grafana_alerts import escaped
 from monitor.render.rules import RECORD_EVERY
-from monitor.render.site import Site
+from monitor.render.site import Site, Source
 from monitor.render.yamltext import duration, yaml_text
 
 SCRAPE_EVERY: Final = "15s"
@@ -21,42 +21,41 @@ _LOKI_SINCE: Final = "2024-04-01"  # the first day of the index's schema; earlie
 
 
 def datasources(site: Site) -> dict[str, str]:
-    sources: list[dict[str, Any]] = [
-        {
-            "name": "bgmon Prometheus",
+    made: dict[Source, dict[str, Any]] = {
+        "prometheus": {
+            "name": f"bgmon {site.project} Prometheus",
             "type": "prometheus",
-            "uid": names.DATASOURCE_PROMETHEUS,
+            "uid": site.source_uid("prometheus"),
             "orgId": 1,
             "access": "proxy",
             "url": escaped(site.prometheus_url),
-            "isDefault": True,
+            "isDefault": site.default_source,
             "editable": False,
             "jsonData": {"httpMethod": "POST", "manageAlerts": True, "timeInterval": SCRAPE_EVERY},
         },
-        {
-            "name": "bgmon Loki",
+        "loki": {
+            "name": f"bgmon {site.project} Loki",
             "type": "loki",
-            "uid": names.DATASOURCE_LOKI,
+            "uid": site.source_uid("loki"),
             "orgId": 1,
             "access": "proxy",
             "url": escaped(site.loki_url),
             "editable": False,
             "jsonData": {"manageAlerts": True, "maxLines": 1000, "timeout": 60},
         },
-    ]
+    }
     if site.notify_by == "alertmanager":
-        sources.append(
-            {
-                "name": "bgmon Alertmanager",
-                "type": "alertmanager",
-                "uid": "bgmon-alertmanager",
-                "orgId": 1,
-                "access": "proxy",
-                "url": escaped(site.alertmanager_url),
-                "editable": False,
-                "jsonData": {"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
-            }
-        )
+        made["alertmanager"] = {
+            "name": f"bgmon {site.project} Alertmanager",
+            "type": "alertmanager",
+            "uid": site.source_uid("alertmanager"),
+            "orgId": 1,
+            "access": "proxy",
+            "url": escaped(site.alertmanager_url),
+            "editable": False,
+            "jsonData": {"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
+        }
+    sources = [source for name, source in made.items() if name not in site.existing]
     document = {"apiVersion": 1, "prune": True, "datasources": sources}
     provider = {
         "apiVersion": 1,

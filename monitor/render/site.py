@@ -8,9 +8,11 @@ from typing import Final, Literal
 
 from monitor.domain.alerting.conditions import Severity
 from monitor.domain.logs.rules import LogRule
+from monitor.render.grafana.uid import source_uid
 
 Kind = Literal["slack", "discord", "teams", "telegram", "email", "webhook", "pushover", "pagerduty"]
 Engine = Literal["grafana", "alertmanager"]
+Source = Literal["prometheus", "loki", "alertmanager"]
 _BY_PROXY: Final = LogRule()
 Notifier = Literal["grafana", "alertmanager", "none"]
 
@@ -113,6 +115,10 @@ class Site:
     loki_url: str = "http://127.0.0.1:3100"
     prometheus_url: str = "http://127.0.0.1:9090"
     alertmanager_url: str = "http://127.0.0.1:9093"
+    existing: Mapping[Source, str] = field(default_factory=dict)
+    """Uids of data sources that Grafana has already; the others are provisioned."""
+    default_source: bool = False
+    """Whether ours is what Grafana takes when a panel names no data source; it refuses to start with two such."""
     grafana_url: str = "http://127.0.0.1:3000"
     runbook_base: str = ""
     log_retention: float = 30 * 86400.0
@@ -127,6 +133,12 @@ class Site:
     scrape_scheme: Literal["http", "https"] = "http"
     scrape_token: bool = False
     engine_socket: str = "/var/run/docker.sock"
+
+    def source_uid(self, source: Source) -> str:
+        """The uid of a data source in Grafana; ours differ from project to project, since it keeps one of a kind."""
+        if source in self.existing:
+            return self.existing[source]
+        return source_uid(self.project, source)
 
     @property
     def host(self) -> SiteHost:

@@ -21,9 +21,9 @@ from monitor.domain.certificates import (
     renew_at,
     severity,
 )
-from monitor.domain.deploy.spec import TlsFiles
 from monitor.domain.proxy.routes import ServiceRoute
-from monitor.errors import AuthorityUnreachable, BgmonError, CertificateError, LockedError
+from monitor.domain.proxy.table import Certificate
+from monitor.errors import AuthorityUnreachable, BgmonError, CertificateError, LockedError, UnreachableError
 from monitor.ports.alerts import Alerts
 from monitor.ports.certificates import Authority, CertificateStore, DnsHook, Reachable
 from monitor.ports.clock import Clock
@@ -36,14 +36,15 @@ log = logging.getLogger(__name__)
 CHALLENGE_PATH: Final = "/.well-known/acme-challenge/"
 _LOCK: Final = "@certificates"
 _LOCK_WAIT: Final = 60.0
+_LONGEST_QUIET: Final = 3600.0  # other names may have limits of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What bgmon.yml wants: hosts with a certificate by ACME, and a person's own files, each with a service's name."""
+    """What bgmon.yml wants: hosts with a certificate by ACME, each with its service, and a person's own files."""
 
     automatic: Mapping[str, str]
-    own: Mapping[TlsFiles, str]
+    own: Sequence[Certificate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class CertificateKeeper:
         self._alerts = alerts
         self._told: set[str] = set()
         self._first = True
+        self._quiet_until = 0.0
 
     def round(self) -> None:
         """Look at every certificate once, get those that are due, tell of those that end."""
@@ -108,7 +110,8 @@ class CertificateKeeper:
         try:
             with self._deps.locks.acquire(_LOCK, wait=0, purpose="renewing certificates"):
                 for host in wanted.automatic:
-                    self._look(host)
+                    if self._deps.clock.now() < self._quiet_until or not self._look(host):
+                        break  # who is not there, or wants us to wait, is not asked for the next name at once
         except LockedError:
             return  # a person is at it
         self._show(wanted)
@@ -137,23 +140,29 @@ class CertificateKeeper:
         """Every certificate of bgmon.yml, in order of name."""
         wanted = self._deps.wanted()
         found = [self._automatic(host, service) for host, service in wanted.automatic.items()]
-        found += [self._own(files, service) for files, service in wanted.own.items()]
+        found += [self._own(certificate) for certificate in wanted.own]
         return sorted(found, key=lambda state: state.name)
 
     # -- one name --
 
-    def _look(self, host: str) -> None:
+    def _look(self, host: str) -> bool:
+        """Get the host's certificate if it is due. False when the authority is not to be asked for another now."""
         now = self._deps.clock.now()
         facts, attempts = self._facts(host), self._deps.store.attempts(host)
         if facts is not None and not due(facts, attempts, now) and now >= attempts.ask_at:
             attempts = self._asked(host, attempts)
         if not due(facts, attempts, now):
-            return
+            return True
         try:
             self._issue(host)
         except BgmonError as error:
             log.warning("no certificate for %s: %s", host, error)
             self._failed(host, error)
+            wait = error.retry_after if isinstance(error, CertificateError) else None
+            if wait is not None:
+                self._quiet_until = now + min(wait, _LONGEST_QUIET)
+            return wait is None and not isinstance(error, UnreachableError)
+        return True
 
     def _issue(self, host: str) -> None:
         pem = self._get(host)
@@ -208,12 +217,15 @@ class CertificateKeeper:
         at = renew_at(facts, attempts) if facts is not None else None
         return CertificateState(host, service, "auto", facts, at, attempts.error, attempts.next_try)
 
-    def _own(self, files: TlsFiles, service: str) -> CertificateState:
+    def _own(self, certificate: Certificate) -> CertificateState:
+        files, service = certificate.files, certificate.service
         try:
             facts = self._deps.store.facts(self._deps.store.own(files.cert, files.key))
         except CertificateError as error:
             return CertificateState(files.cert, service, "file", None, error=str(error))
-        return CertificateState(files.cert, service, "file", facts)
+        missing = [host for host in certificate.hosts if not facts.covers(host.rstrip("."))]
+        wrong = f"it is not for {', '.join(missing)}" if missing else ""
+        return CertificateState(files.cert, service, "file", facts, error=wrong)
 
     # -- the proxy and people --
 
@@ -258,6 +270,8 @@ def _verdict(state: CertificateState, now: float) -> tuple[Severity | None, str]
     grade = severity(state.facts, now)
     left = (state.facts.not_after - now) / 86400
     text = f"the certificate of {state.name} " + (f"ends in {left:.1f} days" if left > 0 else "has ended")
+    if state.error and state.source == "file":
+        return grade or "ticket", f"the certificate of {state.name} is a wrong one: {state.error}"
     if state.error:
         text += f"; it could not be renewed: {state.error}"
     elif state.source == "file":

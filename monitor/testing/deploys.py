@@ -18,12 +18,26 @@ class FakeHost:
         taken: ports that another program listens on.
         free: bytes on every file system; None for "not on this host".
         listening: what `listening_ports` says of every process.
+        no_way: why containers' addresses cannot be reached, if so.
     """
 
     def __init__(self) -> None:
         self.taken: set[int] = set()
         self.free: int | None = 10**12
         self.listening: tuple[int, ...] = ()
+        self.no_way = ""
+
+    def routes(self) -> list[tuple[str, str]]:
+        return []
+
+    def address_of(self, interface: str) -> str | None:
+        del interface
+        return "10.201.0.1"
+
+    def way_to(self, address: str, bridge: str) -> str:
+        """Every container is on this host."""
+        del address, bridge
+        return self.no_way
 
     def port_free(self, port: int) -> bool:
         return port not in self.taken
@@ -47,15 +61,17 @@ class FakeHooks:
         hooks: by name, what a hook prints; an exception is raised.
         problems: what `check` says.
         ran: (name, environment) of every hook that ran.
+        timeouts: how long each was given at last, by name.
     """
 
     def __init__(self) -> None:
         self.hooks: dict[str, str | HookFailed] = {}
         self.problems: list[str] = []
         self.ran: list[tuple[str, Mapping[str, str]]] = []
+        self.timeouts: dict[str, float] = {}
 
     def run(self, name: str, environ: Mapping[str, str], *, timeout: float) -> str | None:
-        del timeout
+        self.timeouts[name] = timeout
         found = self.hooks.get(name)
         if found is None:
             return None
@@ -69,11 +85,11 @@ class FakeHooks:
 
 
 class FakeProber:
-    """The Prober port. `answer` gives what is answered at a port; without one everything is healthy."""
+    """The Prober port. `answer` gives what is answered at an address and port; without one everything is healthy."""
 
     def __init__(self) -> None:
-        self.answer: Callable[[int], ProbeAnswer] = lambda _: _GOOD
+        self.answer: Callable[[str, int], ProbeAnswer] = lambda *_: _GOOD
 
     def probe(self, address: str, port: int, policy: HealthPolicy) -> ProbeAnswer:
-        del address, policy
-        return self.answer(port)
+        del policy
+        return self.answer(address, port)

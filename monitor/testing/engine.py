@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from signal import Signals
 
 from monitor.domain.containers import (
@@ -48,6 +48,7 @@ class FakeEngine:
         self.answers: dict[tuple[str, ...], tuple[int, bytes]] = {}
         self.specs: dict[str, ContainerSpec] = {}
         self.networks: dict[str, tuple[dict[str, str], bool]] = {}
+        self.subnets: dict[str, str] = {}
         self.calls: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_CALLS)
         self.architecture = architecture
         self.store = FakeImages(now, architecture)
@@ -167,7 +168,7 @@ class FakeEngine:
         image = self.store.view(spec.image, stored)
         one = self.life.add(spec, image, {**stored.labels, **spec.labels}, stored.behaviour)
         self.specs[one.id] = spec
-        self._join(one, spec.network or "bridge", ())
+        self._join(one, spec.network or "bridge", (), spec.address)
         return one.view()
 
     def start(self, ref: str) -> None:
@@ -286,9 +287,20 @@ class FakeEngine:
 
     # --- networks ---
 
-    def ensure_network(self, name: str, labels: Mapping[str, str], *, internal: bool = False) -> None:
+    def ensure_network(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        internal: bool = False,
+        subnet: str | None = None,
+        avoid: Collection[str] = (),
+    ) -> None:
+        del avoid
         self._call("ensure_network", name)
         there = self.networks.setdefault(name, (dict(labels), internal))
+        if subnet is not None and self.subnets.setdefault(name, subnet) != subnet:
+            raise Conflict(f"network {name} has the subnet {self.subnets[name]}, and proxy.subnet is {subnet}")
         if there[1] != internal:
             raise Conflict(f"network {name} exists and is not {'an internal' if internal else 'an ordinary'} one")
 
@@ -298,7 +310,11 @@ class FakeEngine:
         if found is None:
             return None
         members = frozenset(one.id for one in self.life.all() if one.up and name in one.networks)
-        return Network(f"network-{name}", name, found[0], found[1], ("172.30.0.0/16",), members)
+        holders = {address: one.id for one in self.life.all() if one.up and (address := one.addresses.get(name))}
+        subnet = self.subnets.get(name, "172.30.0.0/16")
+        return Network(
+            f"network-{name}", name, found[0], found[1], (subnet,), members, holders, f"br-{name}", chosen=True
+        )
 
     def remove_network(self, name: str) -> None:
         self._call("remove_network", name)
@@ -306,12 +322,12 @@ class FakeEngine:
             raise EngineError(f"removing network {name}: it has active endpoints")
         self.networks.pop(name, None)
 
-    def connect(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
+    def connect(self, network: str, ref: str, aliases: tuple[str, ...], *, address: str | None = None) -> None:
         self._call("connect", ref)
         one = self._need(ref)
         if network not in self.networks:
             raise NotFound(f"connecting {ref} to network {network}: network not found")
-        self._join(one, network, tuple(dict.fromkeys((*one.networks.get(network, ()), *aliases))))
+        self._join(one, network, tuple(dict.fromkeys((*one.networks.get(network, ()), *aliases))), address)
 
     def realias(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
         self._call("realias", ref)
@@ -338,16 +354,19 @@ class FakeEngine:
                 port == taken for other in holders for _, taken in other.spec.publish.values()
             ):
                 raise Conflict(f"starting {one.name}: Bind for 127.0.0.1:{port} failed: port is already allocated")
+        others = [other for other in self.life.all() if other.up and other.id != one.id]
+        if any(not {*one.addresses.values()}.isdisjoint(other.addresses.values()) for other in others):
+            raise Conflict(f"starting {one.name}: Address already in use")
         if one.behaviour.start_error:
             one.error, one.exit_code = one.behaviour.start_error, 127
             raise EngineError(f"starting {one.name}: {one.behaviour.start_error}")
         one.restarts = 0
         self.life.run(one, self.life.now())
 
-    def _join(self, one: FakeContainer, network: str, aliases: tuple[str, ...]) -> None:
+    def _join(self, one: FakeContainer, network: str, aliases: tuple[str, ...], address: str | None = None) -> None:
         one.networks[network] = aliases
         self._joins += 1
-        one.addresses.setdefault(network, f"172.30.{self._joins // 250}.{self._joins % 250 + 2}")
+        one.addresses.setdefault(network, address or f"172.30.{128 + self._joins // 250}.{self._joins % 250 + 2}")
 
     def _get(self, ref: str) -> FakeContainer | None:
         found = self.life.containers.get(ref)

@@ -97,6 +97,7 @@ class FakeContainer:
             pid=self.pid if self.up else 0,
             ports={port: host_port for port, (_, host_port) in self.spec.publish.items()},
             networks=tuple(sorted(self.networks)),
+            addresses=dict(self.addresses) if self.up else {},
             check=self.check,
             mounts=tuple(sorted(one.partition(":")[0] for one in self.spec.volumes if one.startswith("/"))),
         )

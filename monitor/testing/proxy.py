@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from monitor.domain.names import COLORS, Color, other
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, Slot, SlotCounters, SlotState, SlotStatus
 from monitor.errors import ProxyError, ProxyUnreachable
 
@@ -115,18 +116,26 @@ class FakeProxy:
     def slots(self, service: str) -> Mapping[Color, SlotStatus]:
         found = self._service("slots", service)
         return {
-            color: SlotStatus(color, slot.state, slot.weight, slot.port, self.sessions.get((service, color), 0))
+            color: SlotStatus(
+                color, slot.state, slot.weight, slot.port, self.sessions.get((service, color), 0), slot.address
+            )
             for color, slot in found.items()
         }
 
-    def stage(self, service: str, color: Color, port: int, version: str) -> None:
-        self._service("stage", service)[color] = Slot(port=port, version=version, state="maint")
+    def stage(self, service: str, color: Color, port: int, version: str, address: str = LOOPBACK) -> None:
+        self._service("stage", service)[color] = Slot(port=port, version=version, state="maint", address=address)
 
     def switch(self, service: str, to: Color) -> None:
         slots = self._service("switch", service)
         self._set(slots, to, "ready", _FULL)
         if slots[other(to)].state != "maint":
             self._set(slots, other(to), "drain")
+
+    def hold(self, service: str) -> None:
+        slots = self._service("hold", service)
+        for color in COLORS:
+            if slots[color].state != "maint":
+                self._set(slots, color, "drain")
 
     def set_weights(self, service: str, weights: Mapping[Color, int]) -> None:
         slots = self._service("set_weights", service)

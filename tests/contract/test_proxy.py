@@ -50,6 +50,22 @@ def states(proxy: Proxy, service: str = "core") -> dict[str, Any]:
     return {color: slot.state for color, slot in proxy.slots(service).items()}
 
 
+def test_a_hold_takes_the_traffic_away_and_a_switch_ends_it(proxy: Proxy, servers: list[Upstream]) -> None:
+    old, new = servers
+    proxy.boot([route(blue=ready(old))])
+    for _ in range(2):
+        proxy.hold("core")
+        assert states(proxy) == {"blue": "drain", "green": "maint"}
+    proxy.stage("core", "green", new.port, "v2")
+    proxy.switch("core", "green")
+    assert states(proxy) == {"blue": "drain", "green": "ready"}
+    proxy.hold("core")
+    proxy.switch("core", "blue")
+    assert states(proxy) == {"blue": "ready", "green": "drain"}
+    with pytest.raises(ProxyError, match="does not know"):
+        proxy.hold("nobody")
+
+
 def test_the_way_of_a_deploy(proxy: Proxy, servers: list[Upstream]) -> None:
     """Boot, stage, switch, persist, close: every step shows in `slots`, and none of them reloads."""
     old, new = servers
@@ -130,6 +146,19 @@ def test_a_reload_brings_back_what_it_is_given(proxy: Proxy, servers: list[Upstr
     proxy.reload([route(blue=ready(old), green=Slot(new.port, "v2", "drain"))])
     assert states(proxy) == {"blue": "ready", "green": "maint"}
     assert proxy.slots("core")["green"].port == new.port
+
+
+def test_challenges_and_certificates_need_no_reload(proxy: Proxy, servers: list[Upstream]) -> None:
+    routes = [route("core", RouteSpec(("a.test",), tls="auto"), blue=ready(servers[0]))]
+    with pytest.raises((ProxyError, ProxyUnreachable)):
+        proxy.set_challenges({"a": "b"})
+    proxy.boot(routes)
+    proxy.set_challenges({"token": "token.answer", "other": "other.answer"})
+    proxy.set_challenges({"token": "token.answer"})
+    proxy.load_certificates(routes)
+    proxy.set_challenges({})
+    assert proxy.carries(routes)
+    assert states(proxy) == {"blue": "ready", "green": "maint"}
 
 
 def test_an_unknown_service_is_refused(proxy: Proxy) -> None:

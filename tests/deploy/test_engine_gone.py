@@ -76,8 +76,9 @@ def test_an_engine_that_restarts_in_mid_deploy_leaves_blue_with_the_traffic(
     stage.deploy("v1", image="bgmon-test/busybox:v1")
     with stage.load(clients=2, path="/health") as load:
         process = deploy(stage, "v2", until="baking")
-        private_engine.restart()
+        private_engine.stop()
         process.communicate(timeout=60)
+        private_engine.start()
         assert process.returncode in (1, 4)
         wait_until(lambda: stage.run("deploy", "--resume").returncode == 0, what="the cut-off deploy is settled")
     assert stage.app().store.unfinished() == []

@@ -100,7 +100,7 @@ def test_a_green_killed_by_its_memory_limit(stage: Stage) -> None:
 def test_a_port_taken_by_a_stranger_is_passed_over(stage: Stage) -> None:
     low = int(stage.config["proxy"]["ports"].partition("-")[0])
     with socket.create_server(("127.0.0.1", low)), socket.create_server(("127.0.0.1", low + 1)):
-        stage.config["proxy"]["ports"] = f"{low}-{low + 2}"
+        stage.config["proxy"] |= {"reach": "port", "ports": f"{low}-{low + 2}"}
         stage.write()
         assert stage.deploy("v1").port == low + 2
 
@@ -108,7 +108,7 @@ def test_a_port_taken_by_a_stranger_is_passed_over(stage: Stage) -> None:
 def test_no_free_port_is_said(stage: Stage) -> None:
     low = int(stage.config["proxy"]["ports"].partition("-")[0])
     with socket.create_server(("127.0.0.1", low)), socket.create_server(("127.0.0.1", low + 1)):
-        stage.config["proxy"]["ports"] = f"{low}-{low + 1}"
+        stage.config["proxy"] |= {"reach": "port", "ports": f"{low}-{low + 1}"}
         stage.write()
         result = stage.run("deploy", "core", "--tag", "v1")
     assert result.returncode == 1

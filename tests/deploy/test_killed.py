@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.proxy]
 ROOT = Path(__file__).parent.parent.parent
 PROVEN = ("drain", "retire", "finish")
 POINTS = [(step, moment) for step in (*ORDER, "finish") for moment in ("before", "after")]
+ORDERS = {"start-first": "hold", "stop-first": "canary"}  # and the step that it does not have
 
 
 def killed_deploy(stage: Stage, tag: str, step: str, moment: str) -> None:
@@ -30,6 +31,10 @@ def killed_deploy(stage: Stage, tag: str, step: str, moment: str) -> None:
         check=False,
     )
     assert process.returncode == -signal.SIGKILL, process.stderr
+
+
+def points(order: str) -> list[tuple[str, str]]:
+    return [(step, moment) for step, moment in POINTS if step != ORDERS[order]]
 
 
 def check_settled(stage: Stage, version: str) -> None:
@@ -50,7 +55,7 @@ def test_at_every_step_the_next_command_settles_it_and_no_request_is_lost(stage:
     stage.deploy("v1")
     serving = "v1"
     with stage.load() as load:
-        for step, moment in POINTS:
+        for step, moment in points("start-first"):
             coming = "v2" if serving != "v2" else "v5"
             killed_deploy(stage, coming, step, moment)
             assert stage.answer()[0] == 200, (step, moment)
@@ -58,6 +63,21 @@ def test_at_every_step_the_next_command_settles_it_and_no_request_is_lost(stage:
             assert result.returncode == 0, (step, moment, result.stderr)
             proven = step in PROVEN and (step, moment) != ("drain", "before")
             serving = coming if proven else serving
+            check_settled(stage, serving)
+            assert load.failures == [], (step, moment)
+
+
+def test_at_every_step_of_stop_first_the_next_command_settles_it_and_requests_wait(stage: Stage) -> None:
+    stage.service(deploy__bake="200ms", deploy__stop="1s", deploy__order="stop-first")
+    stage.deploy("v1")
+    serving = "v1"
+    with stage.load() as load:
+        for step, moment in points("stop-first"):
+            coming = "v2" if serving != "v2" else "v5"
+            killed_deploy(stage, coming, step, moment)
+            result = stage.run("deploy", "--resume")
+            assert result.returncode == 0, (step, moment, result.stderr)
+            serving = coming if step in PROVEN and (step, moment) != ("drain", "before") else serving
             check_settled(stage, serving)
             assert load.failures == [], (step, moment)
 

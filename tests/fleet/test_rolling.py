@@ -40,6 +40,7 @@ def test_three_hosts_get_a_new_version_under_load_and_no_request_fails(caller: C
     assert all(row["who"].startswith("ann@") for row in history)
 
 
+@pytest.mark.fleet
 def test_a_command_asks_all_hosts_and_one_that_is_silent_does_not_hide_the_others(caller: Caller) -> None:
     assert caller.deploy("v1").returncode == 0
     log = caller.run("logs", "core", "-n", "2", "-t")

@@ -98,7 +98,7 @@ def test_mute_timings_never_cross_midnight(full: GeneratedFiles) -> None:
 
 
 def test_rules_have_the_form_that_grafana_wants(full: GeneratedFiles) -> None:
-    known = {"bgmon-prometheus", "bgmon-loki"}
+    known = {"bgmon-shop-prometheus", "bgmon-shop-loki"}
     assert {
         source["uid"] for source in load(full, "grafana/provisioning/datasources/bgmon.yaml")["datasources"]
     } == known

@@ -21,6 +21,7 @@ SELECTORS = {
     "one": Selector("shop", "access", ("core",)),
     "many": Selector("shop", "app", ("core", "web.internal", "a_b-c"), host="vps1"),
     "all": Selector("shop", "access"),
+    "another label": Selector("shop", "app", ("core", "web"), service_label="app_name"),
     "own labels": Selector("shop", "app", ("core",), labels=(("job", 'a "quoted" `job`'), ("env", "é\n"))),
 }
 HOSTILE = {

@@ -312,6 +312,20 @@ def test_only_streams_of_the_host_or_with_the_labels_given_count(loki: MiniLoki)
         source.close()
 
 
+def test_another_label_may_tell_services_apart(loki: MiniLoki) -> None:
+    """A field of the line that is called like the label changes nothing."""
+    line = b'{"status":200,"duration":0.01,"app":"other","service":"other"}'
+    loki.push([({"job": "j", "app": name}, END * 10**9, line) for name in ("core", "core", "web", "else")], reset=True)
+    policy = replace(POLICY, labels={"job": "j"}, service_label="app")
+    source = LokiSource(LokiClient(LokiOptions(loki.url), FakeClock()), RULES | {"web": RULES["core"]}, policy)
+    found = source.window(["core", "web"], END - 60, END)
+    assert {name: (counts.lines, counts.codes) for name, counts in found.items()} == {
+        "core": (2, {"200": 2}),
+        "web": (1, {"200": 1}),
+    }
+    source.close()
+
+
 def test_an_error_of_loki_moves_nothing(store: SqliteLogStore) -> None:
     server = LokiServer()
     source = LokiSource(LokiClient(LokiOptions(server.url), FakeClock()), RULES, POLICY)

@@ -50,7 +50,7 @@ class Secured:
                 authority=self.authority,
                 proxy=world.driver,
                 routes=lambda: self.routes,
-                wanted=lambda: Wanted(automatic(self.routes, world.settings), {}),
+                wanted=lambda: Wanted(automatic(self.routes, world.settings), ()),
                 reach=HttpReach(lambda host: self.addresses.get(host, ["127.0.0.1"]), world.port),
                 dns=self.dns,
                 locks=FileLocks(world.folder / "locks"),
@@ -270,6 +270,33 @@ def test_the_proxy_starts_with_a_certificate_file_that_is_broken(secured: Secure
         secured.shown("shop.test")
     secured.keeper.round()
     assert secured.shown("shop.test")
+
+
+def test_answers_outlive_a_reload(secured: Secured) -> None:
+    """A deploy that brings a new service in the middle of a proof costs it nothing."""
+    driver, path = secured.world.driver, "/.well-known/acme-challenge/token-1"
+    driver.set_challenges({"token-1": "token-1.answer"})
+    assert secured.world.get(path, host="any.test") == (200, "token-1.answer")
+    assert driver.save_config([*secured.routes, route("more", RouteSpec(path="/more"))])
+    assert secured.world.get(path, host="any.test") == (200, "token-1.answer")
+    driver.set_challenges({})
+    assert secured.world.get(path, host="any.test")[0] == 404
+    assert not driver.save_config([*secured.routes, route("more", RouteSpec(path="/more"))])
+
+
+def test_a_proxy_in_a_container(
+    boxed: ProxyWorld, tmp_path: Path, servers: list[Upstream], free_port: Callable[[], int]
+) -> None:
+    pebble = Pebble(tmp_path / "pebble", free_port, http_port=boxed.port)
+    try:
+        slot = Slot(servers[0].port, "v1", "ready")
+        secured = Secured(boxed, pebble, free_port(), route("core", RouteSpec(("shop.test",), tls="auto"), blue=slot))
+        secured.keeper.round()
+        first = secured.shown("shop.test")["serialNumber"]
+        secured.keeper.renew("shop.test")
+        assert secured.shown("shop.test")["serialNumber"] != first
+    finally:
+        pebble.close()
 
 
 def test_a_server_that_is_not_trusted(secured: Secured, tmp_path: Path) -> None:

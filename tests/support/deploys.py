@@ -25,6 +25,7 @@ from monitor.config.service import ServiceSection
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.health.probing import ProbeAnswer
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.domain.proxy.routes import ServiceRoute
 from monitor.errors import BgmonError
 from monitor.services.deploy.deployer import deploy
@@ -38,6 +39,7 @@ from monitor.testing.proxy import FakeProxy
 
 PROJECT = "shop"
 IMAGE = "reg.example/core"
+PORT = 3000
 PORTS = ("engine", "proxy", "store", "own", "secrets", "hooks", "host", "prober")
 Moment = Literal["before", "after"]
 
@@ -118,7 +120,7 @@ class World:
         self.events: list[DeployEvent] = []
         self.section: dict[str, Any] = {
             "image": IMAGE,
-            "port": 3000,
+            "port": PORT,
             "secrets": ["TOKEN"],
             "health": {"path": "/health", "start": "2s", "interval": "200ms"},
             "deploy": {"bake": "0s", "drain": "1s", "stop": "1s", "keep_images": 1},
@@ -128,9 +130,10 @@ class World:
             self.engine.push(f"{IMAGE}:{version}")
         self.prober.answer = self._answer
 
-    def _answer(self, port: int) -> ProbeAnswer:
+    def _answer(self, address: str, port: int) -> ProbeAnswer:
         for container in self.engine.containers({"bgmon.service": ""}):
-            if container.running and port in [given for _, given in self.published(container.id)]:
+            published = address == LOOPBACK and port in [given for _, given in self.published(container.id)]
+            if container.running and (published or (address in container.addresses.values() and port == PORT)):
                 bad = container.version in self.sick
                 return ProbeAnswer(503 if bad else 200, body="t0p-s3cret is wrong" if bad else "ok")
         return ProbeAnswer(0, error="connection refused")
@@ -201,13 +204,14 @@ class World:
         assert container.restart_policy == "unless-stopped"
         assert [made.id for made in self.own.made(service="core")] == [active.container]
         slot = self.store.slots("core")[active.color]
-        assert (slot.state, slot.port) == ("ready", active.port)
+        assert (slot.state, slot.address, slot.port) == ("ready", active.address, active.port)
         assert [one.state for color, one in self.store.slots("core").items() if color != active.color] in (
             [], ["maint"], ["drain"],
         )  # fmt: skip
         if self.proxy.running:
             assert self.proxy.target("core") == active.color
-            assert self.proxy.slots("core")[active.color].port == active.port
+            live = self.proxy.slots("core")[active.color]
+            assert (live.address, live.port) == (active.address, active.port)
         assert {color: one.port for color, one in self.proxy.saved[0].slots.items() if one.state == "ready"} == {
             active.color: active.port
         }

@@ -51,18 +51,18 @@ def test_engine_stopped_and_started_while_containers_die(tmp_path: Path, private
         private_engine.client.containers.get(watched.container("held").id).stop(timeout=0)  # type: ignore[union-attr]
         watched.wait_state("held", "stopped")
         private_engine.stop()
-        wait_until(lambda: ("engine-down", "") in watched.alerts.open, what="an alert about the engine", timeout=40)
+        wait_until(lambda: ("engine-down", "") in watched.alerts.open, what="an alert about the engine", timeout=90)
         private_engine.start()
-        wait_until(lambda: ("engine-down", "") not in watched.alerts.open, what="it is over", timeout=40)
+        wait_until(lambda: ("engine-down", "") not in watched.alerts.open, what="it is over", timeout=90)
         for name in ("kept", "bare"):
-            wait_until(partial(_runs, watched, name), what=f"{name} runs", timeout=40)
-            watched.wait_state(name, "healthy", timeout=40)
-        wait_until(lambda: watched.alerts.open == {}, what="all is over", timeout=40)
+            wait_until(partial(_runs, watched, name), what=f"{name} runs", timeout=90)
+            watched.wait_state(name, "healthy", timeout=90)
+        wait_until(lambda: watched.alerts.open == {}, what="all is over", timeout=90)
         private_engine.kill()
         private_engine.start()
         for name in ("kept", "bare"):
-            wait_until(partial(_runs, watched, name), what=f"{name} runs", timeout=40)
-            watched.wait_state(name, "healthy", timeout=40)
+            wait_until(partial(_runs, watched, name), what=f"{name} runs", timeout=90)
+            watched.wait_state(name, "healthy", timeout=90)
     finally:
         watched.close()
         for container in private_engine.client.containers.list(all=True):

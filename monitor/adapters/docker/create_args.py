@@ -40,6 +40,9 @@ def create_arguments(client: docker.APIClient, spec: ContainerSpec) -> dict[str,
     )
     if spec.user is not None:
         create["user"] = spec.user
+    if spec.address is not None:
+        endpoint = client.create_endpoint_config(ipv4_address=spec.address)
+        create["networking_config"] = client.create_networking_config({spec.network: endpoint})
     return create
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
+from monitor import masking
 from monitor.domain.containers import (
     CheckResult,
     Container,
@@ -63,6 +64,11 @@ def container(raw: Mapping[str, Any]) -> Container:
         pid=state.get("Pid") or 0,
         ports=_ports(settings.get("Ports"), host.get("PortBindings")),
         networks=tuple(sorted(settings.get("Networks") or {})),
+        addresses={
+            name: endpoint["IPAddress"]
+            for name, endpoint in (settings.get("Networks") or {}).items()
+            if endpoint.get("IPAddress")
+        },
         mounts=tuple(sorted(one["Source"] for one in raw.get("Mounts") or () if one.get("Type") == "bind")),
         check=_last_check(state.get("Health") or {}),
     )
@@ -70,7 +76,10 @@ def container(raw: Mapping[str, Any]) -> Container:
 
 def _last_check(health: Mapping[str, Any]) -> CheckResult | None:
     runs = health.get("Log") or []
-    return CheckResult(runs[-1].get("ExitCode", 0), runs[-1].get("Output") or "") if runs else None
+    if not runs:
+        return None
+    # Checks like to print how they ask, password and all; masked while it is whole and has its lines.
+    return CheckResult(runs[-1].get("ExitCode", 0), masking.clean(runs[-1].get("Output") or ""))
 
 
 def _ports(bound: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> dict[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -278,9 +278,17 @@ class DockerEngine:
 
     # --- networks ---
 
-    def ensure_network(self, name: str, labels: Mapping[str, str], *, internal: bool = False) -> None:
+    def ensure_network(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        internal: bool = False,
+        subnet: str | None = None,
+        avoid: Collection[str] = (),
+    ) -> None:
         with self._doing(f"making network {name}"):
-            self._networks.ensure(name, labels, internal=internal)
+            self._networks.ensure(name, labels, internal=internal, subnet=subnet, avoid=avoid)
 
     def network(self, name: str) -> Network | None:
         with self._doing(f"looking at network {name}"):
@@ -290,9 +298,9 @@ class DockerEngine:
         with self._doing(f"removing network {name}"):
             self._networks.remove(name)
 
-    def connect(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
+    def connect(self, network: str, ref: str, aliases: tuple[str, ...], *, address: str | None = None) -> None:
         with self._doing(f"connecting {ref} to network {network}"):
-            self._networks.connect(network, ref, aliases)
+            self._networks.connect(network, ref, aliases, address)
 
     def realias(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
         with self._doing(f"renaming {ref} on network {network}"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any, Final
 
@@ -19,7 +19,9 @@ from monitor.domain.names import LABEL_POOL, LABEL_PROJECT
 from monitor.errors import Conflict, EngineError, NotFound
 
 _NO_ADDRESS: Final = "user specified IP address is supported only"
-_OVERLAPS: Final = "overlaps with other one"
+_OVERLAPS: Final = ("overlaps with other one", "networks have overlapping ipv4")
+_BRIDGE_NAME: Final = "com.docker.network.bridge.name"
+_LONGEST_HALVED: Final = 28  # a smaller subnet has too few addresses to be divided
 _TRIES: Final = 5
 _NAMED: Final = 8  # networks that an error names
 _ensuring: Final = threading.Lock()
@@ -31,14 +33,29 @@ class Networks:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def ensure(self, name: str, labels: Mapping[str, str], *, internal: bool) -> None:
+    def ensure(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        internal: bool,
+        subnet: str | None = None,
+        avoid: Collection[str] = (),
+    ) -> None:
         with _ensuring:  # services are deployed side by side, and the engine's own check for duplicates is no lock
             same = self._named(name)
             if not same:
-                self._create(name, labels, internal=internal)
+                wanted = IPv4Network(subnet) if subnet is not None else None
+                self._create(name, labels, internal=internal, wanted=wanted, avoid=[IPv4Network(one) for one in avoid])
             elif bool(same[0].get("Internal")) != internal:
                 kind = "an internal" if internal else "an ordinary"
                 raise Conflict(f"network {name} exists and is not {kind} one", hint=f"docker network rm {name}")
+            elif subnet is not None and IPv4Network(subnet) not in subnets_of(same[0]):
+                there = ", ".join(str(one) for one in subnets_of(same[0]))
+                raise Conflict(
+                    f"network {name} has the subnet {there}, and proxy.subnet is {subnet}",
+                    hint=f"to move it, stop what runs on it and remove it: docker network rm {name}; it is made anew",
+                )
 
     def _named(self, name: str) -> list[Mapping[str, Any]]:
         """Networks of exactly this name, the oldest first: the engine allows several."""
@@ -61,12 +78,28 @@ class Networks:
             internal=bool(raw.get("Internal")),
             subnets=tuple(str(subnet) for subnet in subnets_of(raw)),
             members=frozenset(raw.get("Containers") or {}),
+            holders={
+                one["IPv4Address"].partition("/")[0]: container
+                for container, one in (raw.get("Containers") or {}).items()
+                if one.get("IPv4Address")
+            },
+            bridge=(raw.get("Options") or {}).get(_BRIDGE_NAME) or f"br-{raw['Id'][:12]}",
+            chosen=LABEL_POOL in (raw.get("Labels") or {}),
         )
 
-    def _create(self, name: str, labels: Mapping[str, str], *, internal: bool) -> None:
+    def _create(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        internal: bool,
+        wanted: IPv4Network | None,
+        avoid: Sequence[IPv4Network],
+    ) -> None:
         client = self._connection.client
         made: Mapping[str, Any] | None = None
-        for pool, subnet in self._choices(name, labels):
+        choice = iter([(wanted, wanted)]) if wanted is not None else self._choices(name, labels, avoid)
+        for pool, subnet in choice:
             try:
                 made = client.create_network(
                     name,
@@ -74,13 +107,15 @@ class Networks:
                     internal=internal,
                     labels={**labels, LABEL_POOL: str(pool)},
                     check_duplicate=True,
-                    ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
+                    ipam=IPAMConfig(pool_configs=[_pool(subnet)]),
                 )
             except docker.errors.APIError as error:
                 if error.status_code == requests.codes.conflict:  # made by somebody else at this very moment
                     return
-                if _OVERLAPS not in str(error.explanation):
+                if not any(words in str(error.explanation).lower() for words in _OVERLAPS):
                     raise
+                if wanted is not None:
+                    raise self._clash(name, wanted) from error
             else:
                 break
         if made is None:
@@ -90,10 +125,20 @@ class Networks:
         if self._named(name)[0]["Id"] != made["Id"]:  # another process was quicker, and both see who was first
             client.remove_network(made["Id"])
 
-    def _choices(self, name: str, labels: Mapping[str, str]) -> Iterator[tuple[IPv4Network, IPv4Network]]:
+    def _clash(self, name: str, wanted: IPv4Network) -> Conflict:
+        others = [one for one in self._connection.client.networks() if any(map(wanted.overlaps, subnets_of(one)))]
+        held = ", ".join(f"{one['Name']} ({subnets_of(one)[0]})" for one in others) or "another one of the engine"
+        return Conflict(
+            f"making network {name}: proxy.subnet {wanted} overlaps with network {held}",
+            hint="choose another proxy.subnet in bgmon.yml, or leave it out and let the engine choose",
+        )
+
+    def _choices(
+        self, name: str, labels: Mapping[str, str], avoid: Sequence[IPv4Network]
+    ) -> Iterator[tuple[IPv4Network, IPv4Network]]:
         """Pools and subnets, the best first. The engine is asked for a new pool only when ours are full."""
         networks = self._connection.client.networks()
-        taken = [subnet for network in networks for subnet in subnets_of(network)]
+        taken = [subnet for network in networks for subnet in subnets_of(network)] + [*avoid]
         for pool in pools_of(networks, LABEL_POOL):
             yield from ((pool, subnet) for subnet in choices(pool, taken))
         pool = self._fresh_pool(f"{name}-subnet", labels)
@@ -142,11 +187,13 @@ class Networks:
         except docker.errors.NotFound:
             return
 
-    def connect(self, network: str, ref: str, aliases: tuple[str, ...]) -> None:
+    def connect(self, network: str, ref: str, aliases: tuple[str, ...], address: str | None = None) -> None:
         """A container that is connected already keeps its address, and gets the aliases it lacks."""
         endpoint = self._endpoint(network, ref)
         if endpoint is None:
-            self._connection.client.connect_container_to_network(ref, network, aliases=list(aliases))
+            self._connection.client.connect_container_to_network(
+                ref, network, aliases=list(aliases), ipv4_address=address
+            )
         elif set(aliases) - set(endpoint.get("Aliases") or ()):
             self.realias(network, ref, aliases)
 
@@ -168,3 +215,11 @@ class Networks:
     def _endpoint(self, network: str, ref: str) -> Mapping[str, Any] | None:
         networks = self._connection.client.inspect_container(ref)["NetworkSettings"]["Networks"]
         return networks.get(network)  # type: ignore[no-any-return]
+
+
+def _pool(subnet: IPv4Network) -> IPAMPool:
+    """A container that asks for no address gets one of the upper half: the lower one is left to the slots."""
+    if subnet.prefixlen > _LONGEST_HALVED:
+        return IPAMPool(subnet=str(subnet))
+    _, upper = subnet.subnets()
+    return IPAMPool(subnet=str(subnet), iprange=str(upper), gateway=str(subnet[1]))

@@ -14,6 +14,7 @@ from monitor.adapters.haproxy.files import ProxyFiles
 from monitor.adapters.haproxy.runner import RUN, Runner
 from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, failures, pairs, table, workers
 from monitor.domain.names import COLORS, Color, other
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotState, SlotStatus
 from monitor.errors import ProxyError, ProxyUnreachable
 from monitor.render.haproxy import (
@@ -147,21 +148,23 @@ class HAProxy:
                 weight=int(by_name[color]["srv_uweight"]) or _MAX_WEIGHT,
                 port=int(by_name[color]["srv_port"]),
                 sessions=busy[color],
+                address=by_name[color]["srv_addr"],
             )
             for color in COLORS
         }
 
-    def stage(self, service: str, color: Color, port: int, version: str) -> None:
+    def stage(self, service: str, color: Color, port: int, version: str, address: str = LOOPBACK) -> None:
         # The address is answered with words even when it worked, so what counts is what is there afterwards.
         said = self._admin.ask(
             *_each(service, color, "state maint"),
-            f"set server {service}/{color} addr 127.0.0.1 port {port}",
-            f"set server {WAITING}{service}/{color} addr 127.0.0.1 port {port}",
-            f"set server {WAITING}{service}/{DOOR}{color} check-port {port}",
+            f"set server {service}/{color} addr {address} port {port}",
+            f"set server {WAITING}{service}/{color} addr {address} port {port}",
+            f"set server {WAITING}{service}/{DOOR}{color} check-addr {address} port {port}",
         ).strip()
         rows = self._rows(service)
         self._staged[service, other(color)] = _state(rows[other(color)])
-        if {int(rows[color]["srv_port"]), int(self._rows(f"{WAITING}{service}")[color]["srv_port"])} != {port}:
+        lines = (rows[color], self._rows(f"{WAITING}{service}")[color])
+        if any((line["srv_addr"], int(line["srv_port"])) != (address, port) for line in lines):
             raise ProxyError(f"the proxy refused: {' '.join(said.split())}")
         key = version_key(service, color)
         self._admin.tell(*_weight(service, color, _MAX_WEIGHT), f"set map {VERSIONS_MAP} {key} {version_word(version)}")
@@ -173,6 +176,11 @@ class HAProxy:
             *_parked(service, "ready"),
             *self._away(service, other(to)),
         )
+
+    def hold(self, service: str) -> None:
+        # What is parked waits; both colors have to be out of the way, in whatever order.
+        away = [command for color in COLORS for command in self._away(service, color)]
+        self._admin.tell(*_parked(service, "ready"), *away)
 
     def set_weights(self, service: str, weights: Mapping[Color, int]) -> None:
         commands = []

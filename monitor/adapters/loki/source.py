@@ -39,6 +39,7 @@ class LokiPolicy:
     series: int = 500
     host: str | None = None
     labels: Mapping[str, str] | None = None
+    service_label: str = "service"
 
 
 class LokiSource:
@@ -177,7 +178,7 @@ class LokiSource:
                 continue
             warnings += answer.warnings
             for series in answer.series:
-                service = series.labels.get("service", "")
+                service = series.labels.get(self._policy.service_label, "")
                 for at, value in series.values if service in names else ():
                     events = found.setdefault((service, round(at * 1000)), Counts()).events
                     for name in series.labels.get("event", "").split(SEPARATOR)[:-1]:
@@ -192,7 +193,7 @@ class LokiSource:
             answer = ask(query)
             warnings += answer.warnings
             for series in answer.series:
-                service = series.labels.get("service", "")
+                service = series.labels.get(self._policy.service_label, "")
                 if service not in group.services:
                     continue
                 for at, value in series.values:
@@ -220,7 +221,8 @@ class LokiSource:
 
     def _selector(self, kind: str, services: Sequence[str]) -> Selector:
         policy = self._policy
-        return Selector(policy.project, kind, tuple(services), policy.host, tuple((policy.labels or {}).items()))
+        labels = tuple((policy.labels or {}).items())
+        return Selector(policy.project, kind, tuple(services), policy.host, labels, policy.service_label)
 
     def reset(self) -> None:
         """Nothing is read ahead."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any, Final
 
-from monitor.adapters.notify.mask import channel_id, masked
+from monitor.adapters.notify.mask import channel_id, masked, scheme_of
 from monitor.adapters.notify.messages import Messages
 from monitor.adapters.notify.webhook import refusal
 from monitor.domain.alerting.conditions import Severity
@@ -15,6 +15,11 @@ from monitor.errors import NotifyError
 from monitor.ports.notify import Outgoing
 
 _CHILD: Final = "monitor.adapters.notify.apprise_child"
+# They take text for text: programs, logs, and mail, which apprise sends as text/plain.
+_LITERAL: Final = frozenset(
+    {"json", "jsons", "xml", "xmls", "form", "forms", "amqp", "amqps", "mqtt", "mqtts", "syslog", "rsyslog", "mailto"}
+    | {"mailtos"}
+)
 
 
 class AppriseChannel:
@@ -33,7 +38,7 @@ class AppriseChannel:
         """Nothing: a process is started for each message, and none is kept."""
 
     def send(self, outgoing: Outgoing, *, deadline: float) -> None:
-        text = self._messages.render(outgoing, "text")
+        text = self._messages.render(outgoing, "text" if scheme_of(self._url) in _LITERAL else "chat")
         answer = self._ask({"url": self._url, "title": text.title, "body": text.body}, deadline)
         if answer.get("unknown"):
             raise NotifyError(

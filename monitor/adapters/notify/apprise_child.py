@@ -33,21 +33,24 @@ def main() -> None:
     with contextlib.suppress(OSError, AttributeError):
         # A daemon that is killed takes this along: what an orphan delivered would be told again.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    request = json.load(sys.stdin)
+    with contextlib.redirect_stdout(io.StringIO()):
+        answer = deliver(json.load(sys.stdin))
+    json.dump(answer, sys.stdout)
+
+
+def deliver(request: dict[str, str]) -> dict[str, object]:
+    """Send `body` under `title` to `url`; what became of it."""
     import apprise  # a third of a second, and 40 MB
 
     statuses = _Statuses()
     logger = logging.getLogger("apprise")
     logger.handlers = [statuses]
     logger.setLevel(logging.WARNING)
-    with contextlib.redirect_stdout(io.StringIO()):
-        service = apprise.Apprise()
-        if not service.add(request["url"]):
-            answer: dict[str, object] = {"unknown": True}
-        else:
-            ok = service.notify(title=request["title"], body=request["body"], body_format=apprise.NotifyFormat.TEXT)
-            answer = {"ok": bool(ok), "status": statuses.status}
-    json.dump(answer, sys.stdout)
+    service = apprise.Apprise()
+    if not service.add(request["url"]):
+        return {"unknown": True}
+    ok = service.notify(title=request["title"], body=request["body"], body_format=apprise.NotifyFormat.TEXT)
+    return {"ok": bool(ok), "status": statuses.status}
 
 
 if __name__ == "__main__":

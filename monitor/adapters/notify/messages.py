@@ -7,6 +7,7 @@ hold anything) is escaped for the flavor of chat that it goes to, so that no log
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,10 @@ from monitor.render.sandbox import TemplateFault, render_here, sandbox
 
 log = logging.getLogger(__name__)
 
-Flavor = Literal["text", "slack", "discord"]
+# `chat` is `text` for a service of which it is not known what it makes of signs in it.
+Flavor = Literal["text", "chat", "slack", "discord"]
 TEMPLATES: Final = Path(__file__).parent / "templates"
-LIMITS: Final[dict[Flavor, int]] = {"text": 3500, "slack": 3500, "discord": 1900}
+LIMITS: Final[dict[Flavor, int]] = {"text": 3500, "chat": 3500, "slack": 3500, "discord": 1900}
 SHOWN_LINES: Final = 20
 
 
@@ -81,7 +83,8 @@ class Messages:
             "repeated": outgoing.repeated,
         }
         run = render_here if folder is None else render_limited
-        jobs = [(f"{part}.{flavor}.j2", context) for part in ("title", "message")]
+        form = "text" if flavor == "chat" else flavor
+        jobs = [(f"{part}.{form}.j2", context) for part in ("title", "message")]
         try:
             title, body = run(message_templates, (flavor, folder), jobs)
         except TemplateFault as error:
@@ -120,15 +123,30 @@ def _slack(value: Any) -> Any:
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("```", "'''")
 
 
-def _discord(value: Any) -> Any:
-    return value.replace("```", "'''") if isinstance(value, str) else value
+# Where one of apprise's hundred services sees more than text: mentions (`@all`, `<@U1>`, `<!here>`, `<at>`), tags,
+# links with another text (`[a](b)`, `[a][b]`, `<b|a>`), fences. No escape is known to all of them; but something
+# invisible between the two signs that begin such a thing breaks it in each of their languages, and changes no word.
+_NOTHING: Final = "\N{ZERO WIDTH SPACE}"
+_TRIGGERS: Final = re.compile(r"@(?=\S)|<(?=\S)|\](?=[(\[:{])|(?<=\n)\[(?=\S)")
+_FENCES: Final = re.compile(r"`{3,}|~{3,}")
+
+
+def _inert(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return _TRIGGERS.sub(lambda match: match[0] + _NOTHING, _FENCES.sub(lambda match: "'" * len(match[0]), value))
 
 
 def _text(value: Any) -> Any:
     return value
 
 
-_ESCAPES: Final[dict[Flavor, Callable[[Any], Any]]] = {"text": _text, "slack": _slack, "discord": _discord}
+_ESCAPES: Final[dict[Flavor, Callable[[Any], Any]]] = {
+    "text": _text,
+    "chat": _inert,
+    "slack": _slack,
+    "discord": _inert,
+}
 
 
 def tail(text: str, lines: int = 12, length: int = 900) -> str:

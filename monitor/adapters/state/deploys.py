@@ -102,7 +102,7 @@ class SqliteDeployStore:
     def all_slots(self) -> dict[str, dict[Color, Slot]]:
         found: dict[str, dict[Color, Slot]] = {}
         for row in self._db.rows("SELECT * FROM slots ORDER BY service, color"):
-            slot = Slot(port=row["port"], version=row["version"], state=row["state"], weight=row["weight"])
+            slot = Slot(row["port"], row["version"], row["state"], row["weight"], row["address"], row["via"])
             found.setdefault(row["service"], {})[cast("Color", row["color"])] = slot
         return found
 
@@ -110,8 +110,12 @@ class SqliteDeployStore:
         with self._db.transaction() as db:
             db.execute("DELETE FROM slots WHERE service = ?", (service,))
             db.executemany(
-                "INSERT INTO slots (service, color, port, version, state, weight) VALUES (?, ?, ?, ?, ?, ?)",
-                [(service, color, slot.port, slot.version, slot.state, slot.weight) for color, slot in slots.items()],
+                "INSERT INTO slots (service, color, port, version, state, weight, address, via)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (service, color, slot.port, slot.version, slot.state, slot.weight, slot.address, slot.via)
+                    for color, slot in slots.items()
+                ],
             )
 
     def flags(self, service: str) -> ServiceFlags:
@@ -157,7 +161,7 @@ def _activate(db: sqlite3.Connection, release: Release) -> None:
     db.execute("UPDATE releases SET active = 0 WHERE service = ?", (release.service,))
     db.execute(
         "INSERT OR REPLACE INTO releases (deploy, service, color, version, image, digest, image_id, port, container,"
-        " spec, at, active) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+        " spec, at, address, active) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
         (
             release.deploy,
             release.service,
@@ -170,6 +174,7 @@ def _activate(db: sqlite3.Connection, release: Release) -> None:
             release.container,
             release.spec,
             release.at,
+            release.address,
         ),
     )
 
@@ -204,4 +209,5 @@ def _release(row: sqlite3.Row) -> Release:
         spec=row["spec"],
         at=row["at"],
         active=bool(row["active"]),
+        address=row["address"],
     )

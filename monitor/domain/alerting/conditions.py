@@ -23,6 +23,7 @@ ConditionKind = Literal[
     "rolled-back",
     "deployed",
     "log-source",
+    "dns",  # a service's internal name points elsewhere than at its hosts
     "certificate",  # it ends soon, or could not be got
     "state",
     "test",  # `bgmon notify test`

@@ -54,11 +54,14 @@ def observe(
     return gate
 
 
+_LEAST: Final = 0.001  # seconds; rounding may leave the deadline a hair ahead of now
+
+
 def pause(gate: Gate, now: float) -> float:
     """Seconds until the next look: quick at first, then the policy's interval, never past the deadline."""
     pace = next((every for until, every in PACES if now - gate.began < until), None)
     wait = gate.policy.interval if pace is None else CONFIRM if gate.streak else pace
-    return max(0.0, min(wait, gate.began + gate.policy.start - now))
+    return max(_LEAST, min(wait, gate.began + gate.policy.start - now))
 
 
 def _death(container: Container | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from monitor.domain.names import Color
+from monitor.domain.proxy.reach import LOOPBACK
 
 Result = Literal["deployed", "failed", "aborted", "switched-back"]
 RESULTS: Final[tuple[Result, ...]] = get_args(Result)
@@ -40,7 +41,10 @@ class DeployRecord:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a successful deploy left running. `spec` is the policy it was deployed with, secrets by name only."""
+    """What a successful deploy left running. `spec` is the policy it was deployed with, secrets by name only.
+
+    `address` and `port` are where it is reached from this host.
+    """
 
     deploy: str
     service: str
@@ -54,6 +58,7 @@ class Release:
     spec: str
     at: float
     active: bool = True
+    address: str = LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 AUTO: Final = "auto"  # as a route's `tls`: a certificate by ACME for each of its hosts
 HealthMode = Literal["auto", "http", "docker", "running"]
+DeployOrder = Literal["start-first", "stop-first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,10 @@ class RolloutPolicy:
 
 @dataclass(frozen=True, slots=True)
 class DeployPolicy:
+    """`order` stop-first: requests wait, `wait` at most, while one version stops and the other starts."""
+
+    order: DeployOrder = "start-first"
+    wait: float = 20.0
     bake: BakePolicy = BakePolicy()
     canary: tuple[CanaryStep, ...] = ()
     drain: float = 30.0

@@ -1,12 +1,14 @@
 """The swap's journal: which steps there are, in which order, and what whoever comes later does about a cut-off one.
 
-    begin ─ pull ─ create ─ gate ─ canary ─ switch ─ bake ─ drain ─ retire ─ (finished)
-    └────────── undo: blue serves, green goes ──────────┘   └─ finish: green serves ─┘
+    begin ─ pull ─ create ─ (hold) ─ gate ─ canary ─ switch ─ bake ─ drain ─ retire ─ (finished)
+    └────────────── undo: blue serves, green goes ───────────────┘   └─ finish: green serves ─┘
+
+`hold` is for a deploy with `order: stop-first`: requests wait from there to the switch, and blue may be stopped.
 
 A step is written before it acts, so the last line of a cut-off journal is the furthest that can have happened; `switch`
 alone is written right after, since it must follow the gate within milliseconds: from `gate` on a recovery takes it for
-possible. Up to the end of the bake, blue still runs and the release is not proven: it is undone. From `drain` on it is
-proven, blue may be gone, and the rest is finished.
+possible. Up to the end of the bake, blue still runs, or can be started, and the release is not proven: it is undone.
+From `drain` on it is proven, blue may be gone, and the rest is finished.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from typing import Final, Literal
 
 from monitor.domain.deploy.records import JournalEntry
 
-Step = Literal["begin", "pull", "create", "gate", "canary", "switch", "bake", "drain", "retire"]
-ORDER: Final[tuple[Step, ...]] = ("begin", "pull", "create", "gate", "canary", "switch", "bake", "drain", "retire")
+Step = Literal["begin", "pull", "create", "hold", "gate", "canary", "switch", "bake", "drain", "retire"]
+ORDER: Final[tuple[Step, ...]] = (
+    "begin", "pull", "create", "hold", "gate", "canary", "switch", "bake", "drain", "retire",
+)  # fmt: skip
 _PROVEN: Final = ORDER.index("drain")
 
 Recovery = Literal["undo", "finish"]

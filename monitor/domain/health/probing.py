@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.domain.deploy.spec import HealthPolicy
+from monitor.domain.proxy.reach import LOOPBACK
 
 DEFAULT_PATH: Final = "/health"
-LOOPBACK: Final = "127.0.0.1"
 _SHOWN: Final = 120
 Clean = Callable[[str], str]
 
@@ -31,7 +31,7 @@ class ProbeAnswer:
 
 
 def probe_url(policy: HealthPolicy, port: int, address: str = LOOPBACK) -> str:
-    """Where a published port is asked for its health."""
+    """Where a container is asked for its health."""
     host = f"[{address}]" if ":" in address else address
     return f"{policy.scheme}://{host}:{port}{policy.path or '/'}"
 

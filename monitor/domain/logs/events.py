@@ -102,4 +102,4 @@ def events_query(rule: EventRule, selector: Selector, range_ms: int) -> str:
     patterns = line_patterns(shape) if fields else ""
     pipeline = f"{plain_lines(unquote=reading.reader == 'logfmt')}{patterns} | label_format event={quote(template)}"
     lines = f'{selector.text()}{pipeline}{drop_errors()} | event!=""'
-    return f"sum by (service, event) (count_over_time({lines} [{range_text(range_ms)}]))"
+    return f"sum by ({selector.service_label}, event) (count_over_time({lines} [{range_text(range_ms)}]))"

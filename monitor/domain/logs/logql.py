@@ -41,6 +41,8 @@ class Selector:
     host: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     """Instead of project and kind, where somebody else's shipper sets other labels."""
+    service_label: str = "service"
+    """The stream label that tells services apart."""
 
     def text(self) -> str:
         labels = self.labels or (("project", self.project), ("kind", self.kind))
@@ -48,10 +50,10 @@ class Selector:
         if self.host:
             parts.append(f"host={quote(self.host)}")
         if len(self.services) == 1:
-            parts.append(f"service={quote(self.services[0])}")
+            parts.append(f"{self.service_label}={quote(self.services[0])}")
         else:
             names = "|".join(re2_literal(name) for name in sorted(self.services))
-            parts.append(f"service=~{quote(names or '.+')}")
+            parts.append(f"{self.service_label}=~{quote(names or '.+')}")
         return "{" + ", ".join(parts) + "}"
 
 
@@ -79,15 +81,15 @@ def queries(rule: LogRule, selector: Selector, range_ms: int, bounds: Iterable[f
     shape = rule.shape
     routed = route_labels(rule) if rule.routes else ""
     by = (", route, method" if rule.method else ", route") if rule.routes else ""
-    counts = f"sum by (service, code{by}) (count_over_time({streams}{coded(rule)}{routed} {window}))"
+    counts = f"sum by ({selector.service_label}, code{by}) (count_over_time({streams}{coded(rule)}{routed} {window}))"
     if not shape.duration:
         return Queries(counts, "", "")
     le = quote(_le(rule, sorted(rule.buckets if bounds is None else bounds)))
     histogram = (
-        f"sum by (service, le{by}) (count_over_time({streams}{_head(rule)} | label_format le={le}"
+        f"sum by ({selector.service_label}, le{by}) (count_over_time({streams}{_head(rule)} | label_format le={le}"
         f'{drop_errors()} | le!=""{routed} {window}))'
     )
-    durations = f"sum by (service{by}) (sum_over_time({streams}{timed(rule, routed)} {window}))"
+    durations = f"sum by ({selector.service_label}{by}) (sum_over_time({streams}{timed(rule, routed)} {window}))"
     return Queries(counts, histogram, durations)
 
 

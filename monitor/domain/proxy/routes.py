@@ -9,18 +9,25 @@ from typing import Literal
 from monitor.domain.deploy.records import ServiceFlags
 from monitor.domain.deploy.spec import RouteSpec, ServiceSpec
 from monitor.domain.names import Color
+from monitor.domain.proxy.reach import LOOPBACK
 
 SlotState = Literal["ready", "drain", "maint"]
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One of a service's two places in the proxy. `weight` is a percentage of the service's new requests."""
+    """One of a service's two places in the proxy. `weight` is a percentage of the service's new requests.
+
+    `address` and `port` are the container's own, or those that it is published on. `via` is this host's own address on
+    the container's network.
+    """
 
     port: int
     version: str = ""
     state: SlotState = "maint"
     weight: int = 100
+    address: str = LOOPBACK
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class ServiceRoute:
     slots: Mapping[Color, Slot] = field(default_factory=dict)
     maintenance: bool = False
     check_path: str = "/"  # asked after a crash, until anything answers
+    source: str = ""  # the only address of this host from which the service is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,7 @@ class SlotStatus:
     weight: int
     port: int
     sessions: int  # requests and tunnels under way, over all workers
+    address: str = LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,15 @@ def service_routes(
     slots: Mapping[str, Mapping[Color, Slot]],
     flags: Mapping[str, ServiceFlags],
 ) -> list[ServiceRoute]:
-    """What the proxy is to carry: each service with a port, in order of name, deployed already or not."""
+    """What the proxy is to carry: each service with a port, in order of name, deployed already or not.
+
+    All are called from this host's address on the project's network: where that is gone, as while an engine restarts,
+    no packet for a container goes out by the default route, to whoever has its address there.
+    """
+    recorded = sorted(
+        (slot for pair in slots.values() for slot in pair.values()), key=lambda slot: slot.state != "ready"
+    )
+    source = next((slot.via for slot in recorded if slot.via), "")
     return [
         ServiceRoute(
             service=spec.name,
@@ -82,6 +99,7 @@ def service_routes(
             slots=slots.get(spec.name, {}),
             maintenance=flags.get(spec.name, ServiceFlags()).maintenance,
             check_path=spec.health.path or "/",
+            source=source,
         )
         for spec in sorted(specs, key=lambda spec: spec.name)
         if spec.proxied

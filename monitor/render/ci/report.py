@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from monitor.domain.printable import printable
 
-_STEPS: Final = ("pull", "start", "gate", "switch", "canary", "bake", "drain", "stop")
+_STEPS: Final = ("pull", "start", "gate", "switch", "canary", "bake", "drain", "stop", "wait")
 _LAST: Final = {"deployed": "✅", "failed": "❌"}
 _MARKS: Final = {**_LAST, "undone": "↩️"}
 _BAD: Final = frozenset({"failed", "unknown", "kept"})  # states of hosts

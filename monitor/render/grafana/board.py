@@ -181,6 +181,7 @@ class BoardLinks:
 
     def __init__(self, site: Site) -> None:
         self.project = site.project
+        self.sources = {"prometheus": site.source_uid("prometheus"), "loki": site.source_uid("loki")}
         keep = (
             "${__url_time_range}&${instance:queryparam}"
             "&${prometheus_datasource:queryparam}&${loki_datasource:queryparam}"
@@ -227,7 +228,7 @@ def board_json(ready: ReadyBoard, link: BoardLinks) -> dict[str, Any]:
         "timezone": "browser",
         "weekStart": "",
         "fiscalYearStartMonth": 0,
-        "templating": {"list": variables.variables(ready.service)},
+        "templating": {"list": variables.variables(ready.service, **link.sources)},
         "annotations": {"list": variables.marks(project, ready.service)},
         "links": variables.links(project),
         "panels": panels,

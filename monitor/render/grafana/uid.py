@@ -1,4 +1,4 @@
-"""Uids of boards: the same for the same names, legal in Grafana (letters, digits, - and _; 40 at most), and unique."""
+"""Uids of boards and data sources: stable, legal in Grafana (letters, digits, - and _; 40 at most), and unique."""
 
 from __future__ import annotations
 
@@ -51,3 +51,18 @@ def folder_uid(title: str) -> str:
         return plain
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower())[:_SLUG].strip("-")
     return f"{slug}-{hashlib.sha256(title.encode()).hexdigest()[:10]}"
+
+
+def source_uid(project: str, kind: str) -> str:
+    """The uid of a project's own data source of that kind.
+
+    >>> source_uid("shop", "loki")
+    'bgmon-shop-loki'
+    >>> source_uid("a.b", "loki")
+    'bgmon-a-b-2e7336dc8e-loki'
+    """
+    plain = f"bgmon-{project}-{kind}"
+    if len(plain) <= LONGEST and _LEGAL.fullmatch(plain):
+        return plain
+    slug = re.sub(r"[^a-z0-9]+", "-", project)[:10].strip("-")
+    return f"bgmon-{slug}-{hashlib.sha256(project.encode()).hexdigest()[:10]}-{kind}"

@@ -8,8 +8,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from monitor.domain.names import (
-    DATASOURCE_LOKI,
-    DATASOURCE_PROMETHEUS,
     KIND_APP,
     METRIC_BUILD_INFO,
     METRIC_LAST_DEPLOY,
@@ -27,10 +25,11 @@ _BY_NAME: Final = 1
 _VARIABLE: Final = re.compile(r"(\$\{[^}]*\})")
 
 
-def variables(service: str | None) -> list[dict[str, Any]]:
+def variables(service: str | None, *, prometheus: str, loki: str) -> list[dict[str, Any]]:
+    """`prometheus` and `loki` are the uids of the data sources that a board begins with."""
     return [
-        _datasource("prometheus", DATASOURCE_PROMETHEUS),
-        _datasource("loki", DATASOURCE_LOKI),
+        _datasource("prometheus", prometheus),
+        _datasource("loki", loki),
         _query("job", f"label_values({METRIC_BUILD_INFO}, job)", {"text": [SCRAPE_JOB], "value": [SCRAPE_JOB]}),
         _query("instance", f'label_values({METRIC_BUILD_INFO}{{job=~"$job"}}, instance)', ALL),
         _service(service),

@@ -21,11 +21,12 @@ from monitor.domain.names import (
     container_name,
     network_name,
 )
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.domain.sealing import environment
 from monitor.ports.engine import Engine
 from monitor.ports.own import OwnContainers
 from monitor.services.deploy.deps import DeployDeps
-from monitor.services.deploy.networks import ready_network
+from monitor.services.deploy.reach import ready_network
 
 RESTART_POLICY = "unless-stopped"
 
@@ -35,8 +36,8 @@ class Candidate:
     """The release that a deploy brings. What the journal keeps of it is all that a recovery needs.
 
     `pinned` is what the container is made of: the digest that was pulled, or the id of an image that no registry has
-    seen, so that a tag that moves meanwhile changes nothing. `recorded` says that its container's id is put on record
-    when it is made; journals of earlier versions have it not.
+    seen, so that a tag that moves meanwhile changes nothing. `address` and `port` are where it is reached. `recorded`
+    says that its container's id is put on record when it is made; journals of earlier versions have it not.
     """
 
     deploy: str
@@ -49,6 +50,8 @@ class Candidate:
     port: int | None
     spec: str
     recorded: bool = False
+    address: str = LOOPBACK
+    network: str = ""  # of the project's networks the one that `address` is on
 
     def note(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,12 +73,15 @@ class Candidate:
             container=container,
             spec=self.spec,
             at=at,
+            address=self.address,
         )
 
 
 def container_spec(project: str, candidate: Candidate, spec: ServiceSpec, secrets: Mapping[str, str]) -> ContainerSpec:
     """What the engine is asked for. It restarts later: a candidate that dies at its gate stays dead."""
-    publish = {} if spec.port is None or candidate.port is None else {spec.port: ("127.0.0.1", candidate.port)}
+    publish = {}
+    if spec.port is not None and candidate.port is not None and candidate.address == LOOPBACK:
+        publish = {spec.port: (LOOPBACK, candidate.port)}
     extra = dict(spec.docker)
     labels = {
         **extra.pop("labels", {}),
@@ -99,6 +105,7 @@ def container_spec(project: str, candidate: Candidate, spec: ServiceSpec, secret
         restart="no",
         volumes=spec.volumes,
         network=network_name(project),
+        address=candidate.address if candidate.network == network_name(project) else None,
         user=spec.user,
         read_only=spec.read_only,
         init=spec.init,
@@ -117,6 +124,8 @@ def create(deps: DeployDeps, candidate: Candidate, spec: ServiceSpec, secrets: M
     if image is not None and brings_init(image, wanted):
         wanted = replace(wanted, init=False)
     container = deps.own.create(wanted, "app", service=candidate.service, deploy=candidate.deploy)
+    if candidate.network and wanted.address is None:
+        engine.connect(candidate.network, container.id, (), address=candidate.address)
     for network in spec.networks:
         engine.connect(network, container.id, ())
     return container.id

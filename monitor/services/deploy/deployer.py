@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import COLORS, Color
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.domain.proxy.routes import Slot, SlotStatus
 from monitor.errors import BgmonError, LockedError, ProxyError, UsageError
 from monitor.services.deploy.deps import DeployDeps, DeployRequest
 from monitor.services.deploy.locked import changing
+from monitor.services.deploy.reach import holders
 from monitor.services.deploy.recreate import recreate
 from monitor.services.deploy.rollback import choose, rollback_request
 from monitor.services.deploy.swap import Swap
@@ -89,10 +91,41 @@ class DeployService:
         return lines
 
     def reroute(self) -> list[str]:
-        lines = [line for service in self._deps.store.all_slots() if (line := self._reroute(service))]
+        shut = self._shut_strangers_out()
+        lines = [
+            line for service in self._deps.store.all_slots() if service not in shut and (line := self._reroute(service))
+        ]
         if lines:
             save_proxy_config(self._deps)
-        return lines
+        return [*(line for line in shut.values() if line), *lines]
+
+    def _shut_strangers_out(self) -> dict[str, str]:
+        """Services at whose recorded address another container is; what was done about each, "" when it was before.
+
+        The record stays: once the service's own container is there again, its traffic comes back.
+        """
+        found: dict[str, str] = {}
+        held: Mapping[str, str] | None = None
+        for service in self._deps.store.services():
+            release = self._deps.store.active(service)
+            if release is None or release.address == LOOPBACK or self._deps.store.unfinished(service):
+                continue
+            held = holders(self._deps) if held is None else held
+            stranger = held.get(release.address, release.container)
+            if stranger != release.container:
+                found[service] = self._shut_out(release, stranger)
+        return found
+
+    def _shut_out(self, release: Release, stranger: str) -> str:
+        service = release.service
+        try:
+            with self._deps.locks.acquire(service, wait=0, purpose="shutting a stranger out"):
+                if self._deps.proxy.slots(service)[release.color].state == "maint":
+                    return ""
+                self._deps.proxy.close(service, release.color)
+        except (LockedError, ProxyError):
+            return ""
+        return f"{service}: no traffic to {release.address}, which container {stranger[:12]} has, and not its own"
 
     def _reroute(self, service: str) -> str:
         store = self._deps.store
@@ -120,7 +153,7 @@ class DeployService:
     def _restore(self, service: str, release: Release) -> None:
         for color, slot in self._deps.store.slots(service).items():
             if slot.state == "ready":
-                self._deps.proxy.stage(service, color, slot.port, slot.version)
+                self._deps.proxy.stage(service, color, slot.port, slot.version, slot.address)
         self._deps.proxy.switch(service, release.color)
 
 
@@ -130,4 +163,4 @@ def _same(recorded: Slot | None, running: SlotStatus | None) -> bool:
     given = running is not None and running.state == "ready"
     if not wanted or recorded is None or running is None:
         return wanted == given
-    return given and recorded.port == running.port
+    return given and (recorded.address, recorded.port) == (running.address, running.port)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from monitor import masking
 from monitor.domain.deploy.records import DeployRecord
 from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.proxy.reach import ReachMode
 from monitor.domain.proxy.routes import ServiceRoute
 from monitor.ports.clock import Clock
 from monitor.ports.deploys import DeployStore, Hooks, Host, Locks, Secrets
@@ -75,6 +76,8 @@ class DeployDeps:
     stats: RequestStats | None = None
     announce: Callable[[DeployRecord], None] | None = None
     cancelled: Callable[[], bool] = lambda: False
+    reach: ReachMode = "auto"
+    subnet: str | None = None  # of the project's network; None lets the engine choose
 
     def tell(self, event: str, service: str, text: str, **data: Any) -> None:
         shown = masking.document({"text": text, "data": data})

@@ -11,9 +11,10 @@ from monitor import masking
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import HealthPolicy
-from monitor.domain.health.probing import LOOPBACK, effective_policy, failing
+from monitor.domain.health.probing import effective_policy, failing
 from monitor.errors import BgmonError
 from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.reach import look
 from monitor.services.deploy.status import picture
 
 _LOW_DISK = 2 * 1024**3
@@ -33,6 +34,7 @@ def examine(deps: DeployDeps, configured: list[str]) -> list[Finding]:
         ("installation", _installation),
         ("engine", lambda: _engine(deps)),
         ("proxy", lambda: _proxy(deps)),
+        ("reach", lambda: _reach(deps)),
         ("hooks", lambda: _hooks(deps)),
         ("deploys", lambda: _deploys(deps)),
         ("services", lambda: _services(deps, configured)),
@@ -75,6 +77,16 @@ def _proxy(deps: DeployDeps) -> Iterator[Finding]:
         yield Finding(
             "proxy", "warning", status.detail or "does not run", "start it: bgmon proxy boot (a deploy does it too)"
         )
+
+
+def _reach(deps: DeployDeps) -> Iterator[Finding]:
+    reach = look(deps)
+    way = "by their addresses" if reach.network is not None else "by published ports"
+    if reach.network is None and deps.reach == "address":
+        hint = "set proxy.reach to auto, or proxy.subnet where the subnet is in use elsewhere"
+        yield Finding("reach", "error", f"proxy.reach is address, but {reach.why}", hint)
+    else:
+        yield Finding("reach", "ok", f"containers are reached {way}: {reach.why}")
 
 
 def _hooks(deps: DeployDeps) -> Iterator[Finding]:
@@ -140,4 +152,4 @@ def probe_once(deps: DeployDeps, active: Release, policy: HealthPolicy) -> str:
     """Why one look at the service's health was not good, secrets masked; empty when it was."""
     assert active.port is not None
     masking.learn(deps.secrets.kept(active.deploy) or {})
-    return failing(policy, deps.prober.probe(LOOPBACK, active.port, policy), masking.clean)
+    return failing(policy, deps.prober.probe(active.address, active.port, policy), masking.clean)

@@ -16,9 +16,7 @@ def dry_run(store: DeployStore, request: DeployRequest) -> list[str]:
     steps = [f"check the engine, the disk, the hooks{' and the proxy' if spec.proxied else ''}"]
     steps += [f"settle the cut-off {record.kind} of {record.version}" for record in store.unfinished(spec.name)]
     steps.append(f"pull {request.image}" if request.pull != "never" else f"take {request.image} from this host")
-    steps.append(
-        f"start it as {spec.name} {color}" + (f", port {spec.port} published on loopback" if spec.port else "")
-    )
+    steps.append(f"start it as {spec.name} {color}" + (f", port {spec.port}" if spec.port else ""))
     if health.mode in ("auto", "http") and spec.port is not None:
         path = health.path or "its HEALTHCHECK, else /health"
         steps.append(f"wait for {health.successes} good answers in a row from {path}, {health.start:g} s at most")

@@ -7,10 +7,12 @@ from typing import Final
 from monitor import masking
 from monitor.domain.containers import Container
 from monitor.domain.deploy.gate import Gate, observe, pause
+from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
 from monitor.domain.health.oom import OOM_LATE
-from monitor.domain.health.probing import LOOPBACK, ProbeAnswer, effective_policy
+from monitor.domain.health.probing import ProbeAnswer, effective_policy
 from monitor.errors import GateFailed
+from monitor.services.deploy.candidate import Candidate
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.evidence import gate_hint, log_tail
 
@@ -30,9 +32,9 @@ def pass_gate(
     policy: HealthPolicy,
     *,
     container: str,
-    port: int | None,
+    at: Candidate | Release,
 ) -> None:
-    """Return when the candidate is healthy.
+    """Return when the candidate, which is reached `at` its address and port, is healthy.
 
     Raises:
         GateFailed: it is not, with its last answers, its last log lines and a hint.
@@ -44,7 +46,7 @@ def pass_gate(
             raise GateFailed("interrupted while waiting for the candidate's health")
         state = _inspect(deps, spec, container)
         # Health pages like to name the database they cannot reach, password and all.
-        gate = observe(gate, state, _ask(deps, policy, state, port), deps.clock.monotonic(), masking.clean)
+        gate = observe(gate, state, _ask(deps, policy, state, at), deps.clock.monotonic(), masking.clean)
         if gate.answers[-1:] != shown[-1:]:
             shown = gate.answers
             deps.tell("gate", spec.name, f"health: {gate.answers[-1]}", answer=gate.answers[-1])
@@ -67,12 +69,16 @@ def _inspect(deps: DeployDeps, spec: ServiceSpec, container: str) -> Container |
         deps.clock.sleep(_LOOK_AGAIN)
 
 
-def _ask(deps: DeployDeps, policy: HealthPolicy, state: Container | None, port: int | None) -> ProbeAnswer | None:
-    if policy.mode != "http" or state is None or port is None:
+def _ask(
+    deps: DeployDeps, policy: HealthPolicy, state: Container | None, at: Candidate | Release
+) -> ProbeAnswer | None:
+    if policy.mode != "http" or state is None or at.port is None:
         return None
     if not state.running:
         return ProbeAnswer(status=0, error=f"the container is {state.state}")
-    return deps.prober.probe(LOOPBACK, port, policy)
+    if not state.has(at.address):  # somebody else may answer there
+        return ProbeAnswer(status=0, error=f"the container does not have the address {at.address}")
+    return deps.prober.probe(at.address, at.port, policy)
 
 
 def _failure(deps: DeployDeps, spec: ServiceSpec, gate: Gate, container: str) -> GateFailed:

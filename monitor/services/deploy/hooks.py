@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from monitor import masking
@@ -26,24 +27,28 @@ class HookRunner:
         self._journal = journal
         self._active = active
 
-    def run(self, name: str, candidate: Candidate | None, *, error: str | None = None) -> bool:
+    def run(
+        self, name: str, candidate: Candidate | None, *, error: str | None = None, within: float = math.inf
+    ) -> bool:
         """Whether there is such a hook.
 
         Args:
             name: which.
             candidate: what is told of it, once it is known.
             error: why the deploy failed, for `on-failure`.
+            within: seconds that it may take, where that is less than deploy.hook_timeout.
 
         Raises:
             HookFailed: of a hook that may refuse the deploy; of another one it is only told.
         """
         deps = self._deps
         environ = self._environ(name, candidate)
+        timeout = min(self._spec.deploy.hook_timeout, within)
         if error is not None:
             environ["BGMON_ERROR"] = masking.shown(error.replace("\0", ""), _LONGEST_REASON)
         try:
             with self._journal.timed(name):
-                output = deps.hooks.run(name, environ, timeout=self._spec.deploy.hook_timeout)
+                output = deps.hooks.run(name, environ, timeout=timeout)
         except HookFailed as failure:
             masked = HookFailed(masking.clean(str(failure)), hint=failure.hint)
             if name not in _ONLY_TOLD:
@@ -77,5 +82,9 @@ class HookRunner:
             "BGMON_CONTAINER": container_name(self._deps.project, candidate.service, candidate.color),
         }
         if candidate.port is not None:
-            environ |= {"BGMON_PORT": str(candidate.port), "BGMON_URL": f"http://127.0.0.1:{candidate.port}"}
+            environ |= {
+                "BGMON_ADDRESS": candidate.address,
+                "BGMON_PORT": str(candidate.port),
+                "BGMON_URL": f"http://{candidate.address}:{candidate.port}",
+            }
         return environ

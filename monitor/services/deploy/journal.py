@@ -11,7 +11,7 @@ from monitor.domain.deploy.swap import Step, advance
 from monitor.errors import DeployFailed
 from monitor.services.deploy.deps import DeployDeps, DeployRequest
 
-_STOPPABLE: Final[frozenset[Step]] = frozenset({"pull", "create", "gate", "canary"})
+_STOPPABLE: Final[frozenset[Step]] = frozenset({"pull", "create", "hold", "gate", "canary"})
 
 
 def new_record(deps: DeployDeps, request: DeployRequest) -> DeployRecord:
@@ -35,6 +35,7 @@ class Journal:
         record: the deploy as the state file has it.
         timings: seconds by step, complete once the deploy is finished.
         switched: whether the candidate may have been given traffic.
+        held: whether requests were made to wait, and the active container may be stopped.
     """
 
     def __init__(self, deps: DeployDeps, record: DeployRecord) -> None:
@@ -44,6 +45,7 @@ class Journal:
         self.record = record
         self.timings: dict[str, float] = {}
         self.switched = False
+        self.held = False
 
     def begin(self) -> None:
         self._deps.store.begin(self.record)
@@ -62,6 +64,7 @@ class Journal:
         self._deps.store.note(self.record.id, step, data or {}, self._deps.clock.now())
         self._last = step
         self.switched = self.switched or step == "canary"
+        self.held = self.held or step == "hold"
 
     def check_cancelled(self, before: Step) -> None:
         """Raises DeployFailed when somebody wants the deploy to end."""

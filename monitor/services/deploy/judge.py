@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from monitor.domain.containers import Container
 from monitor.domain.deploy.bake import LOOK_EVERY, Traffic, baseline, between, regression
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
-from monitor.domain.health.probing import LOOPBACK, shortfall
+from monitor.domain.health.probing import shortfall
 from monitor.domain.logs.requests import RequestWindow
 from monitor.domain.names import Color
 from monitor.domain.proxy.routes import SlotCounters
@@ -65,7 +65,9 @@ class Judge:
     def _unhealthy(self) -> bool:
         if self.policy.mode != "http" or self.candidate.port is None:
             return False
-        return bool(shortfall(self.policy, self.deps.prober.probe(LOOPBACK, self.candidate.port, self.policy)))
+        return bool(
+            shortfall(self.policy, self.deps.prober.probe(self.candidate.address, self.candidate.port, self.policy))
+        )
 
     def _problem(self, failed: int, kills_before: int, active_share: float, window_from: float | None) -> str:
         bake = self.spec.deploy.bake

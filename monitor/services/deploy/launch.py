@@ -1,4 +1,4 @@
-"""From an image reference to the candidate's container: pulled, given a port, created, started."""
+"""From an image reference to the candidate's container: pulled, given an address, created, started."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def pull(deps: DeployDeps, request: DeployRequest, journal: Journal, color: Colo
 
 
 class Launcher:
-    """Makes one candidate's container, on another port where a stranger takes the one that was chosen.
+    """Makes one candidate's container, elsewhere where a stranger takes the address or port that was chosen.
 
     Args:
         deps: the ports.
         spec: the candidate's spec.
         journal: of the deploy.
         secrets: the candidate's environment besides `spec.env`.
-        noted: called each time a port was chosen and written down.
+        noted: called each time a place was chosen and written down.
     """
 
     def __init__(
@@ -71,27 +71,26 @@ class Launcher:
         self._journal = journal
         self._secrets = secrets
         self._noted = noted
-        self._taken: frozenset[int] = frozenset()
+        self._taken: frozenset[str | int] = frozenset()
 
     def create(self, candidate: Candidate, *, step: Step = "create") -> tuple[Candidate, str]:
         """The container, not started; `step` is the journal's, where that has got further than creating it.
 
         Raises:
             Conflict: its name is taken.
-            EngineError: there is no free port, or the engine says no.
+            EngineError: there is no free address, or the engine says no.
         """
         deps = self._deps
-        port = TrafficControl(deps, self._spec).reserve(candidate.color, candidate.version, avoid=self._taken)
-        candidate = replace(candidate, port=port)
+        candidate = TrafficControl(deps, self._spec).reserve(candidate, avoid=self._taken)
         self._journal.note(step, candidate.note())
         self._noted()
         return candidate, create(deps, candidate, self._spec, self._secrets)
 
     def start(self, candidate: Candidate, container: str, *, step: Step = "create") -> tuple[Candidate, str]:
-        """Start it; on another port, in another container, where the port was taken since it was chosen.
+        """Start it; elsewhere, in another container, where its address or port was taken since it was chosen.
 
         Raises:
-            Conflict: every port tried was taken.
+            Conflict: every one tried was taken.
             EngineError: it cannot be started.
         """
         deps = self._deps
@@ -99,14 +98,27 @@ class Launcher:
             try:
                 deps.engine.start(container)
             except Conflict:
-                if candidate.port is None or deps.host.port_free(candidate.port):
+                place = taken_meanwhile(deps, candidate, container)
+                if place is None:
                     raise
-                text = f"port {candidate.port} was taken by another program; trying another"
+                what = "address" if candidate.network else "port"
+                text = f"{what} {place} was taken by another program; trying another"
                 deps.tell("warning", candidate.service, text)
                 deps.own.remove(container)
-                self._taken |= {candidate.port}
+                self._taken |= {place}
                 candidate, container = self.create(candidate, step=step)
             else:
                 return candidate, container
         deps.engine.start(container)
         return candidate, container
+
+
+def taken_meanwhile(deps: DeployDeps, candidate: Candidate, container: str) -> str | int | None:
+    """The address or port of a candidate that did not start, when somebody else has it by now."""
+    if candidate.network:
+        network = deps.engine.network(candidate.network)
+        holder = network.holders.get(candidate.address) if network is not None else None
+        return candidate.address if holder not in (None, container) else None
+    if candidate.port is None or deps.host.port_free(candidate.port):
+        return None
+    return candidate.port

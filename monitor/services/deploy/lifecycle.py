@@ -12,7 +12,7 @@ from dataclasses import replace
 from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.names import Color, other
-from monitor.errors import BgmonError, ProxyError, ProxyUnreachable, UsageError
+from monitor.errors import BgmonError, Conflict, ProxyError, ProxyUnreachable, UsageError
 from monitor.ports.deploys import DeployStore
 from monitor.services.deploy.candidate import discard
 from monitor.services.deploy.deps import DeployDeps
@@ -91,7 +91,10 @@ def start(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
         if container is None:
             recreate(deps, service)
         elif not container.running:
-            deps.engine.start(container.id)
+            try:
+                deps.engine.start(container.id)
+            except Conflict:  # somebody else has its address or port by now
+                recreate(deps, service)
         _serve(deps, deployed(deps.store, service))
         deps.tell("started", service, f"{active.version} runs")
 
@@ -110,9 +113,9 @@ def _serve(deps: DeployDeps, active: Release) -> None:
     spec = spec_from_json(active.spec)
     policy = policy_for(deps, spec, active.image_id)
     release_secrets(deps, active, spec)  # so that they are masked
-    pass_gate(deps, spec, policy, container=active.container, port=active.port)
+    pass_gate(deps, spec, policy, container=active.container, at=active)
     traffic = TrafficControl(deps, spec)
-    traffic.stage(active.color, active.port, active.version)
+    traffic.stage(active)
     traffic.switch(active.color)
     traffic.save_config()
 

@@ -1,14 +1,9 @@
-"""The project's networks: the one that every container joins, and the one on which services find each other."""
+"""The network on which services find each other."""
 
 from __future__ import annotations
 
-from monitor.domain.names import LABEL_PROJECT, network_name, services_network_name
+from monitor.domain.names import LABEL_PROJECT, services_network_name
 from monitor.services.deploy.deps import DeployDeps
-
-
-def ready_network(deps: DeployDeps) -> None:
-    """Have the network that every container of the project joins from its start. Raises EngineError."""
-    deps.engine.ensure_network(network_name(deps.project), {LABEL_PROJECT: deps.project})
 
 
 def introduce(deps: DeployDeps, service: str, container: str) -> None:

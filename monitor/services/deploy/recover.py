@@ -15,6 +15,7 @@ from monitor.services.deploy.recreate import settle_recreate
 from monitor.services.deploy.undo import undo
 
 _SWITCHED = ("gate", "canary", "switch", "bake", "drain", "retire")  # or may have been
+_MADE = ("create", "hold")  # steps that note the candidate
 
 
 def recover_service(deps: DeployDeps, service: str) -> list[str]:
@@ -53,7 +54,14 @@ def _recover(deps: DeployDeps, record: DeployRecord) -> str:
             journal=Journal(deps, record),
         )
         return f"{what} at {last!r}: finished, {candidate.version} serves"
-    undo(deps, spec, candidate, active, switched=any(entry.step in _SWITCHED for entry in journal))
+    undo(
+        deps,
+        spec,
+        candidate,
+        active,
+        switched=any(entry.step in _SWITCHED for entry in journal),
+        held=any(entry.step == "hold" for entry in journal),
+    )
     deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason=f"cut off at {last!r}")
     deps.secrets.drop(record.id)
     return f"{what} at {last!r}: undone, {active.version if active is not None else 'nothing'} serves"
@@ -68,6 +76,6 @@ def _can_serve(deps: DeployDeps, active: Release | None) -> bool:
 
 def _candidate(journal: list[JournalEntry]) -> Candidate | None:
     for entry in reversed(journal):
-        if entry.step == "create":
+        if entry.step in _MADE:
             return Candidate.from_note(entry.data)
     return None

@@ -14,6 +14,7 @@ from monitor.domain.deploy.bake import lost_container
 from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import container_name
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.domain.sealing import needed
 from monitor.errors import EngineError, UsageError
 from monitor.services.deploy.candidate import Candidate, answer_to_name, discard, let_restart, make
@@ -59,6 +60,7 @@ def recreate(deps: DeployDeps, service: str) -> Release:
         port=active.port,
         spec=active.spec,
         recorded=True,
+        address=active.address,
     )
     if deps.engine.image(active.digest) is None:  # pruned by hand; the old container stays until it is here again
         fetch(deps, service, active.digest, "auto")
@@ -70,8 +72,10 @@ def recreate(deps: DeployDeps, service: str) -> Release:
     deps.store.note(record.id, "create", green.note(), started)
     if old is not None:
         discard(deps.engine, deps.own, old.id, stop=spec.deploy.stop)
-    if green.port is not None and not deps.host.port_free(green.port):
-        green = replace(green, port=TrafficControl(deps, spec).reserve(green.color, green.version))
+    else:
+        deps.own.remove(active.container)  # only its record is left
+    if green.port is not None and not (green.address == LOOPBACK and deps.host.port_free(green.port)):
+        green = TrafficControl(deps, spec).reserve(green)
         deps.store.note(record.id, "create", green.note(), deps.clock.now())
     container = make(deps, green, spec, secrets)
     state = deps.engine.inspect(container)
@@ -82,7 +86,7 @@ def recreate(deps: DeployDeps, service: str) -> Release:
         deps.store.finish(record.id, "failed", at=deps.clock.now(), reason=reason)
         raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
     settle_recreate(deps, record, green)
-    return replace(active, port=green.port)
+    return replace(active, address=green.address, port=green.port)
 
 
 def settle_recreate(deps: DeployDeps, record: DeployRecord, green: Candidate) -> str:
@@ -100,10 +104,10 @@ def settle_recreate(deps: DeployDeps, record: DeployRecord, green: Candidate) ->
     introduce(deps, spec.name, container.id)
     let_restart(deps.engine, container.id)
     traffic = TrafficControl(deps, spec)
-    traffic.stage(green.color, green.port, green.version)
+    traffic.stage(green)
     traffic.switch(green.color)
     traffic.save_config()
-    release = replace(active, container=container.id, port=green.port)
+    release = replace(active, container=container.id, address=green.address, port=green.port)
     deps.store.finish(record.id, "deployed", at=deps.clock.now(), release=release)
     return f"{what}: it runs"
 

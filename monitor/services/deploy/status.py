@@ -23,6 +23,7 @@ class Row:
     digest: str | None
     state: str
     port: int | None
+    address: str | None
     since: float | None
     restarts: int
 
@@ -63,7 +64,7 @@ def _row(name: str, store: DeployStore, by_id: dict[str, Container]) -> Row:
     active = store.active(name)
     if active is None:
         under_way = bool(store.unfinished(name))
-        return Row(name, None, None, None, None, "deploying" if under_way else "not deployed", None, None, 0)
+        return Row(name, None, None, None, None, "deploying" if under_way else "not deployed", None, None, None, 0)
     container = by_id.get(active.container)
     return Row(
         name=name,
@@ -73,6 +74,7 @@ def _row(name: str, store: DeployStore, by_id: dict[str, Container]) -> Row:
         digest=active.digest,
         state=_state(name, container, store),
         port=active.port,
+        address=active.address if active.port is not None else None,
         since=None if container is None else container.started_at if container.running else container.finished_at,
         restarts=container.restarts if container is not None else 0,
     )

@@ -7,20 +7,23 @@ to the end of the bake is undone by the code that a recovery uses (undo.py); wha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from monitor import masking
 from monitor.domain.deploy.bake import lost_container
 from monitor.domain.deploy.records import Release
+from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.names import Color, other
 from monitor.domain.sealing import needed
-from monitor.errors import BakeFailed, BgmonError
+from monitor.errors import BakeFailed, BgmonError, GateFailed
 from monitor.services.deploy.background import Background, ProxyPreparation
 from monitor.services.deploy.candidate import Candidate, answer_to_name, let_restart
 from monitor.services.deploy.deps import DeployDeps, DeployRequest
 from monitor.services.deploy.finish import announce, finish
 from monitor.services.deploy.gate import pass_gate, policy_for
+from monitor.services.deploy.hold import STOP_FIRST_HINT, Hold, shared_volume, wanted
 from monitor.services.deploy.hooks import HookRunner
 from monitor.services.deploy.journal import Journal, new_record
 from monitor.services.deploy.judge import Judge, active_baseline
@@ -43,6 +46,7 @@ class Swap:
         self._journal = Journal(deps, new_record(deps, request))
         self._background = Background()
         self._proxy = ProxyPreparation(deps, self._traffic, self._background)
+        self._hold: Hold | None = None  # with order: stop-first
 
     def run(self) -> Release:
         request = self._request
@@ -76,6 +80,8 @@ class Swap:
             if spec.proxied or (active is not None and active.port is not None):
                 self._proxy.begin()
             candidate = pull(deps, self._request, journal, color, architecture=architecture)
+            if active is not None and wanted(deps, self._request, active):
+                self._hold = Hold(deps, spec, journal, active)
             candidate, container = self._launch(candidate, secrets)
             self._prove(candidate, container, active, hooks)
         except BaseException as error:
@@ -106,13 +112,20 @@ class Swap:
             deps, self._spec, self._journal, secrets, noted=lambda: self._proxy.validate(candidate.color)
         )
         with self._journal.timed("start"):
-            candidate, container = launcher.start(*launcher.create(candidate))
+            candidate, container = launcher.create(candidate)
+        if self._hold is not None:
+            self._proxy.await_ready()
+            self._proxy.await_validated()
+            self._hold.begin(candidate)
+        with self._journal.timed("start"):
+            candidate, container = launcher.start(candidate, container, step="create" if self._hold is None else "hold")
         deps.tell(
             "created",
             candidate.service,
             f"candidate created in slot {candidate.color}",
             color=candidate.color,
             port=candidate.port,
+            address=candidate.address,
             image=candidate.pinned,
         )
         return candidate, container
@@ -126,16 +139,16 @@ class Swap:
         self._proxy.await_ready()
         earlier = traffic.counters(active.color) if active is not None else None
         policy = policy_for(deps, spec, candidate.image_id)
-        traffic.stage(candidate.color, candidate.port, candidate.version)
+        traffic.stage(candidate)
         judge = Judge(deps, spec, policy, traffic, container, candidate, before=traffic.counters(candidate.color))
         self._journal.note("gate")
         with self._journal.timed("gate"):
-            pass_gate(deps, spec, policy, container=container, port=candidate.port)
+            self._pass_gate(policy, candidate, container)
         deps.tell("healthy", spec.name, "candidate healthy")
-        hooked = hooks.run("pre-switch", candidate)
+        hooked = hooks.run("pre-switch", candidate, within=math.inf if self._hold is None else self._hold.left())
         if spec.networks:
             answer_to_name(deps.engine, container, spec)
-            pass_gate(deps, spec, policy, container=container, port=candidate.port)
+            self._pass_gate(policy, candidate, container)
         if self._proxy.await_validated() or hooked:
             self._still_runs(container)
         share = 0.0
@@ -152,6 +165,16 @@ class Swap:
             with self._journal.timed("bake"):
                 judge.observe(seconds, "bake", active_share=share, window_from=deps.clock.now())
             self._still_runs(container)
+
+    def _pass_gate(self, policy: HealthPolicy, candidate: Candidate, container: str) -> None:
+        hold = self._hold
+        bounded = policy if hold is None else hold.bounded(policy)
+        try:
+            pass_gate(self._deps, self._spec, bounded, container=container, at=candidate)
+        except GateFailed as error:
+            if hold is not None:
+                error.hint = "; ".join(filter(None, (error.hint, hold.hint())))
+            raise
 
     def _canary(self, judge: Judge, active_share: float) -> None:
         if not self._spec.proxied:
@@ -196,10 +219,15 @@ class Swap:
         """Undo, record and tell. What cannot be undone now stays in the journal, for the next command."""
         deps, journal = self._deps, self._journal
         reason = masking.clean(str(error) or type(error).__name__)
+        volume = shared_volume(self._spec, active)
+        if isinstance(error, GateFailed | BakeFailed) and self._hold is None and volume:
+            error.hint = "; ".join(filter(None, (error.hint, STOP_FIRST_HINT.format(volume=volume))))
         journal.total()
         try:
             self._background.close()  # whatever it does for the candidate ends before the candidate does
-            undo(deps, self._spec, candidate, active, switched=journal.switched)
+            undo(deps, self._spec, candidate, active, switched=journal.switched, held=journal.held)
+            if self._hold is not None and journal.held and "wait" not in journal.timings:
+                self._hold.measure()
         except BgmonError as second:
             text = f"could not clean up yet ({second}); the next command or the daemon will"
             deps.tell("warning", self._spec.name, text)
@@ -212,6 +240,9 @@ class Swap:
 
     def _tell_switched(self, candidate: Candidate, seconds: float) -> None:
         text = f"traffic moved to {candidate.color}" if self._spec.proxied else f"{candidate.color} takes over"
+        if self._hold is not None:
+            seconds = self._hold.measure()
+            text += f"; requests waited {seconds:.1f} s at most"
         self._deps.tell("switched", candidate.service, text, seconds=seconds)
 
     def _tell_deployed(self, candidate: Candidate) -> None:
@@ -224,6 +255,7 @@ class Swap:
             image=candidate.image,
             digest=candidate.pinned,
             port=candidate.port,
+            address=candidate.address,
             deploy=candidate.deploy,
             timings=self._journal.timings,
         )

@@ -1,4 +1,4 @@
-"""One service's traffic: its port, its two slots in the proxy, and the record of both.
+"""One service's traffic: its address, its two slots in the proxy, and the record of both.
 
 A switch tells the proxy first and the record right after, whether or not the proxy could be told: requests come first,
 the deploy's journal already says that a switch may have happened, and a proxy that starts goes by the record. A service
@@ -7,18 +7,23 @@ without a port has no traffic to switch; every call is then a no-op.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import Final
 
 from monitor.config.compile import spec_from_json
+from monitor.domain.containers import Network
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import COLORS, Color, other
+from monitor.domain.proxy.reach import LOOPBACK, free_address
 from monitor.domain.proxy.routes import Slot, SlotCounters, SlotState
 from monitor.errors import EngineError
+from monitor.services.deploy.candidate import Candidate
 from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.reach import ready_reach
 
 _PORTS_LOCK: Final = "@ports"
 PROXY_LOCK: Final = "@proxy"
@@ -32,26 +37,50 @@ class TrafficControl:
         self._deps = deps
         self._service = spec.name
         self._proxied = spec.proxied
+        self._port = spec.port
 
-    def reserve(self, color: Color, version: str, *, avoid: frozenset[int] = frozenset()) -> int | None:
-        """Claim a free port for a color, durably. Raises EngineError when there is none."""
-        if not self._proxied:
-            return None
-        deps = self._deps
-        with deps.locks.acquire(_PORTS_LOCK, wait=_LOCK_WAIT, purpose=f"choosing a port for {self._service}"):
+    def reserve(self, candidate: Candidate, *, avoid: frozenset[str | int] = frozenset()) -> Candidate:
+        """Claim an address for a candidate, or a port to publish it on, durably.
+
+        The address is the one that its slot had, where that is free.
+
+        Raises:
+            EngineError, Conflict: there is none, or the project's network cannot be had.
+        """
+        if self._port is None:
+            return candidate
+        deps, color = self._deps, candidate.color
+        with deps.locks.acquire(_PORTS_LOCK, wait=_LOCK_WAIT, purpose=f"choosing an address for {self._service}"):
+            reach = ready_reach(deps)
             slots = deps.store.all_slots()
-            taken = avoid | {slot.port for pair in slots.values() for slot in pair.values()}
-            for port in deps.host.port_candidates(*deps.port_range):
-                if port not in taken and deps.host.port_free(port):
-                    pair = slots.get(self._service, {})
-                    deps.store.set_slots(self._service, {**pair, color: Slot(port=port, version=version)})
-                    return port
+            pair = dict(slots.get(self._service, {}))
+            before = pair.pop(color, Slot(port=0))
+            others = [slot for name, own in slots.items() for slot in (pair if name == self._service else own).values()]
+            via = ""
+            if reach.network is None:
+                placed = replace(candidate, address=LOOPBACK, network="", port=self._free_port(before, others, avoid))
+            else:
+                address = _free_address(reach.network, before, others, avoid)
+                placed = replace(candidate, address=address, network=reach.network.name, port=self._port)
+                via = deps.host.address_of(reach.network.bridge)
+            assert placed.port is not None
+            slot = Slot(placed.port, placed.version, address=placed.address, via=via)
+            deps.store.set_slots(self._service, {**pair, color: slot})
+        return placed
+
+    def _free_port(self, before: Slot, others: Sequence[Slot], avoid: frozenset[str | int]) -> int:
+        deps = self._deps
+        taken = avoid | {slot.port for slot in (before, *others) if slot.address == LOOPBACK}
+        for port in deps.host.port_candidates(*deps.port_range):
+            if port not in taken and deps.host.port_free(port):
+                return port
         low, high = deps.port_range
         raise EngineError(f"no free port left in {low}-{high}", hint="widen proxy.ports in bgmon.yml")
 
-    def stage(self, color: Color, port: int | None, version: str) -> None:
-        if port is not None:
-            self._deps.proxy.stage(self._service, color, port, version)
+    def stage(self, candidate: Candidate | Release) -> None:
+        """Point the slot, which has no traffic yet, at the container."""
+        if candidate.port is not None:
+            self._deps.proxy.stage(self._service, candidate.color, candidate.port, candidate.version, candidate.address)
 
     def split(self, color: Color, weight: int) -> None:
         """Give `color` `weight` percent of new requests, the other one the rest."""
@@ -70,6 +99,11 @@ class TrafficControl:
                 self._record(_switched(color))
         else:
             done()
+
+    def hold(self) -> None:
+        """New requests wait for a switch. Not recorded: a proxy that restarts finds nobody, and lets them wait too."""
+        if self._proxied:
+            self._deps.proxy.hold(self._service)
 
     def rest(self) -> None:
         """No new requests to either color; those under way go on. A weight of 0 is how HAProxy says that."""
@@ -126,6 +160,17 @@ class TrafficControl:
             if idle >= _IDLE_LOOKS or clock.monotonic() >= until:
                 return sessions
             clock.sleep(_IDLE_LOOK)
+
+
+def _free_address(network: Network, before: Slot, others: Sequence[Slot], avoid: frozenset[str | int]) -> str:
+    taken = avoid | {slot.address for slot in others} | network.holders.keys()
+    address = free_address(IPv4Network(network.subnets[0]), taken, before.address)
+    if address is None:
+        raise EngineError(
+            f"no address is left in network {network.name} ({network.subnets[0]})",
+            hint="a service takes two: set a larger proxy.subnet in bgmon.yml, or proxy.reach to port",
+        )
+    return address
 
 
 def traffic_of(deps: DeployDeps, spec: ServiceSpec, active: Release | None) -> TrafficControl:

@@ -5,20 +5,31 @@ Called by a deploy that failed and by the recovery of a cut-off one.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import other
-from monitor.errors import ProxyError, ProxyUnreachable
+from monitor.errors import GateFailed, ProxyError, ProxyUnreachable
 from monitor.services.deploy.candidate import RESTART_POLICY, Candidate, discard
 from monitor.services.deploy.deps import DeployDeps
+from monitor.services.deploy.gate import pass_gate, policy_for
 from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.traffic import TrafficControl, traffic_of
 
+_SHORT_STOP = 3.0  # seconds; nobody has sent it anything
 _LONGEST_DRAIN = 10.0  # seconds; the candidate is known to be bad: its last requests get a chance, but not for long
 
 
 def undo(
-    deps: DeployDeps, spec: ServiceSpec, candidate: Candidate | None, active: Release | None, *, switched: bool
+    deps: DeployDeps,
+    spec: ServiceSpec,
+    candidate: Candidate | None,
+    active: Release | None,
+    *,
+    switched: bool,
+    held: bool = False,
 ) -> None:
     """Safe to repeat.
 
@@ -28,6 +39,7 @@ def undo(
         candidate: what was to come; None when nothing was made yet.
         active: the release that served before, if any.
         switched: whether the candidate may have got traffic.
+        held: whether requests wait and the active container may be stopped: it comes back once the candidate is gone.
 
     Raises:
         EngineUnreachable, EngineError: the candidate could not be removed.
@@ -36,14 +48,17 @@ def undo(
     if candidate is None:
         return
     traffic = TrafficControl(deps, spec)
-    if switched:
+    if switched and not held:
         _back(deps, traffic_of(deps, spec, active), spec, candidate, active)
     container = of_deploy(deps, candidate)
     if container is not None:
-        discard(deps.engine, deps.own, container.id, stop=spec.deploy.stop if switched else min(spec.deploy.stop, 3.0))
+        stop = spec.deploy.stop if switched else min(spec.deploy.stop, _SHORT_STOP)
+        discard(deps.engine, deps.own, container.id, stop=stop)
+    if held:  # the two cannot run at once
+        _back(deps, traffic_of(deps, spec, active), spec, candidate, active, held=True)
     try:
         traffic.close(candidate.color)
-        if switched:
+        if switched or held:
             traffic.save_config()
     except (ProxyUnreachable, ProxyError):
         if active is None:
@@ -51,12 +66,20 @@ def undo(
 
 
 def _back(
-    deps: DeployDeps, traffic: TrafficControl, spec: ServiceSpec, candidate: Candidate, active: Release | None
+    deps: DeployDeps,
+    traffic: TrafficControl,
+    spec: ServiceSpec,
+    candidate: Candidate,
+    active: Release | None,
+    *,
+    held: bool = False,
 ) -> None:
     if active is None:
         traffic.close(candidate.color)
         return
     _revive(deps, active)
+    if held:
+        _await_health(deps, active)
     try:
         traffic.switch(other(candidate.color))
     except (ProxyUnreachable, ProxyError) as error:
@@ -77,3 +100,19 @@ def _revive(deps: DeployDeps, active: Release) -> None:
         deps.engine.set_restart_policy(active.container, RESTART_POLICY)
     if state.state in ("exited", "created"):
         deps.engine.start(active.container)
+
+
+def _await_health(deps: DeployDeps, active: Release) -> None:
+    """Let it get ready before it gets the requests that wait; not longer than they may."""
+    spec = spec_from_json(active.spec)
+    policy = policy_for(deps, spec, active.image_id)
+    try:
+        pass_gate(
+            replace(deps, cancelled=lambda: False),
+            spec,
+            replace(policy, start=min(policy.start, spec.deploy.wait)),
+            container=active.container,
+            at=active,
+        )
+    except GateFailed as error:
+        deps.tell("warning", active.service, f"{active.color} was started again: {str(error).partition(chr(10))[0]}")

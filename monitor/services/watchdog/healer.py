@@ -11,7 +11,7 @@ from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.health.causes import span
 from monitor.domain.health.facts import Heal
-from monitor.errors import BgmonError, LockedError, NotFound, StateError, UnreachableError
+from monitor.errors import BgmonError, Conflict, LockedError, NotFound, StateError, UnreachableError
 from monitor.services.watchdog.deps import WatchDeps
 from monitor.services.watchdog.evidence import log_tail, processes
 
@@ -53,14 +53,18 @@ class Healer:
         if heal.how == "rollback":
             return f"rolled back to {deployer.rollback(release.service, heal.reason, release.deploy)}"
         assert container is not None
-        # A deploy that began since the decision has the word: nothing of ours may get between its steps.
-        with self._deps.locks.acquire(release.service, wait=0, purpose=f"healing ({heal.how})"):
-            if heal.how == "start":
-                engine.start(container.id)
-                return "started"
-            self._save(release, container, lines)
-            engine.restart(container.id, spec.deploy.stop)
-            return "restarted"
+        try:
+            # A deploy that began since the decision has the word: nothing of ours may get between its steps.
+            with self._deps.locks.acquire(release.service, wait=0, purpose=f"healing ({heal.how})"):
+                if heal.how == "start":
+                    engine.start(container.id)
+                    return "started"
+                self._save(release, container, lines)
+                engine.restart(container.id, spec.deploy.stop)
+                return "restarted"
+        except Conflict:  # somebody else has its address or port by now
+            deployer.recreate(release.service)
+            return "created again elsewhere, since its address was taken,"
 
     def _save(self, release: Release, container: Container, lines: int) -> None:
         """Before a hung process is ended, keep what it still shows."""

@@ -165,7 +165,7 @@ class Observer:
         """Point the probes at what runs now, or take them away."""
         target = None
         if container is not None and container.running and health.mode == "http" and release.port is not None:
-            target = Target(life_of(container), probe_url(health, release.port), health)
+            target = Target(life_of(container), probe_url(health, release.port, release.address), health)
         if self.targets.get(release.service) != target:
             targets = {name: known for name, known in self.targets.items() if name != release.service}
             self.targets = targets if target is None else {**targets, release.service: target}

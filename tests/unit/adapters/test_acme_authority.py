@@ -104,10 +104,9 @@ def test_an_answer_that_breaks_off(tmp_path: Path) -> None:
     assert isinstance(error, AuthorityUnreachable)
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"), [("7200", 7200.0), (formatdate(time.time() + 3600, usegmt=True), 3600.0)]
-)
-def test_a_rate_limit_says_how_long_to_wait(header: str, seconds: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_date", [False, True])
+def test_a_rate_limit_says_how_long_to_wait(as_date: bool, tmp_path: Path) -> None:
+    header = formatdate(time.time() + 7200, usegmt=True) if as_date else "7200"
     problem = {"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many\x1b[31m certificates"}
 
     def answer(method: str, path: str) -> Answer:
@@ -121,7 +120,7 @@ def test_a_rate_limit_says_how_long_to_wait(header: str, seconds: float, tmp_pat
         authority = AcmeAuthority(f"{url}/dir", accounts=FileCertificates(tmp_path, tmp_path))
         with pytest.raises(CertificateError, match=r"too many\\x1b\[31m certificates \(rateLimited\)") as caught:
             authority.issue("a.test", prove=lambda _: None)
-    assert caught.value.retry_after == pytest.approx(seconds, abs=5)
+    assert caught.value.retry_after == pytest.approx(7200, abs=60)
 
 
 @pytest.mark.parametrize(("off", "word"), [(-7200.0, "ahead of"), (7200.0, "behind")])

@@ -20,6 +20,7 @@ from monitor.adapters.http.prober import BlockingProber, HttpProber
 from monitor.domain.containers import ContainerSpec
 from monitor.domain.deploy.spec import HealthPolicy, Limits
 from monitor.domain.health.probing import probe_url
+from monitor.domain.proxy.reach import LOOPBACK
 from monitor.errors import GateFailed
 from monitor.services.deploy import gate, judge
 from monitor.services.deploy.doctor import probe_once
@@ -132,7 +133,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 
 
 class Elsewhere:
-    """The blocking prober, at the address where this test's server is: a container's is always 127.0.0.1."""
+    """The blocking prober, at the address where this test's server is."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -163,7 +164,7 @@ def by_gate(policy: HealthPolicy, address: str, port: int) -> str:
     ref, deps = deploy_deps(address)
     spec: Any = SimpleNamespace(name="core", limits=Limits(), port=None, init=True)
     try:
-        gate.pass_gate(deps, spec, policy, container=ref, port=port)
+        gate.pass_gate(deps, spec, policy, container=ref, at=cast("Any", SimpleNamespace(address=LOOPBACK, port=port)))
     except GateFailed as failure:
         return str(failure)
     return ""
@@ -171,14 +172,14 @@ def by_gate(policy: HealthPolicy, address: str, port: int) -> str:
 
 def by_bake(policy: HealthPolicy, address: str, port: int) -> str:
     ref, deps = deploy_deps(address)
-    candidate: Any = SimpleNamespace(color="green", port=port)
+    candidate: Any = SimpleNamespace(color="green", address=LOOPBACK, port=port)
     looks = judge.Judge(deps, cast("Any", None), policy, cast("Any", None), ref, candidate, None)
     return "unhealthy" if looks._unhealthy() else ""
 
 
 def by_doctor(policy: HealthPolicy, address: str, port: int) -> str:
     _, deps = deploy_deps(address)
-    release: Any = SimpleNamespace(deploy="core-1", port=port)
+    release: Any = SimpleNamespace(deploy="core-1", address=LOOPBACK, port=port)
     return probe_once(deps, release, policy)
 
 
