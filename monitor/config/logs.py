@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -18,6 +19,7 @@ from monitor.domain.names import LOKI_LABELS
 
 _SERVICE = "service"
 _READ_FROM_LINES = ("code", "le", "event", "route", "method", "took", "path", "status", "duration", "project", "kind")
+_LABEL: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -197,7 +199,7 @@ class LogsSection(Model):
     @classmethod
     def _label_names(cls, labels: dict[str, str]) -> dict[str, str]:
         for name in labels:
-            if not name.replace("_", "a").isalnum() or name[:1].isdigit() or name == _SERVICE:
+            if not _LABEL.fullmatch(name) or name == _SERVICE:
                 raise ValueError(f"{name!r} cannot select streams; labels are named like {', '.join(LOKI_LABELS[:2])}")
         return labels
 

@@ -23,14 +23,14 @@ _NAME: Final = r"^[A-Z][A-Za-z0-9]{0,79}$"
 _RUNBOOK: Final = r"^[a-z0-9][a-z0-9-]{0,79}$"
 _ACTION: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _KNOWN_ACTION: Final = re.compile(
-    r'^\s*(?:\$labels\.[a-zA-Z_][a-zA-Z0-9_]*|\$value(?:\s*\|\s*humanize(?:1024|Duration|Percentage)?)?|"[^"\\]*")\s*$'
+    r'\s*(?:\$labels\.[a-zA-Z_][a-zA-Z0-9_]*|\$value(?:\s*\|\s*humanize(?:1024|Duration|Percentage)?)?|"[^"\\]*")\s*'
 )
 
 
 def _template(text: str) -> str:
     """Text with `{{ $labels.x }}`, `{{ $value }}` and a few filters in it: what all three engines understand alike."""
     for action in _ACTION.findall(text):
-        if not _KNOWN_ACTION.match(action):
+        if not _KNOWN_ACTION.fullmatch(action):
             raise ValueError(
                 f"{{{{{action}}}}} is not understood by all engines: use {{{{ $labels.NAME }}}}, {{{{ $value }}}}, "
                 "{{ $value | humanize }} (or humanizePercentage, humanizeDuration, humanize1024), "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
@@ -18,9 +19,15 @@ from monitor.config.watch import WatchSection
 from monitor.domain.internalnames import is_address
 from monitor.domain.names import RESERVED_SERVICES
 
+_SSH_HOST: Final = re.compile(r"[A-Za-z0-9_.:%\[\]-]+/?")
+_SHELL: Final = re.compile(r"['\"`$;&<>|(){}*?!~#]|\\\Z")
+
 
 def _ssh_target(target: str) -> str:
     """What ssh takes as a destination and cannot take for an option, nor its user or host.
+
+    ssh hands both to a shell, in the ProxyCommand of a jump host or of the user's own ssh_config; releases before 9.6
+    did not look at what is in them.
 
     Raises:
         ValueError: it is something else.
@@ -29,6 +36,8 @@ def _ssh_target(target: str) -> str:
     user, _, host = target.removeprefix("ssh://").rpartition("@")
     if user.startswith("-") or host.startswith("-") or not host:
         raise ValueError(f"{target!r} has a user or a host that begins with -")
+    if not _SSH_HOST.fullmatch(host) or _SHELL.search(user):
+        raise ValueError(f"{target!r} holds a character that is in no name of a user or a host")
     return target
 
 

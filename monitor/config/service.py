@@ -24,6 +24,7 @@ from monitor.config.tls import TlsSection, check_names
 
 _SPLIT_HOST_PORT = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$"
 _ROUTE_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?|\*")
+_VARIABLE: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _STATUSES: Final = re.compile("[1-5][0-9][0-9](?:-[1-5][0-9][0-9])?")
 
 # What may stand under `docker:`, passed to the engine as it is. Anything bgmon decides itself is not among them.
@@ -347,7 +348,7 @@ class ServiceSection(Model):
     @classmethod
     def _variable_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if not name.replace("_", "a").isalnum() or name[:1].isdigit():
+            if not _VARIABLE.fullmatch(name):
                 raise ValueError(f"{name!r} is no variable name; write the name here, never the secret")
         return names
 

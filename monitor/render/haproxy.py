@@ -248,7 +248,8 @@ def _bound(address: str, settings: ProxySettings) -> Markup:
 
 
 def _strip_pattern(prefix: str) -> str:
-    return f"^{re.escape(prefix)}/*(.*)$"
+    """Slashes count as in a route's match: several are as one."""
+    return f"^{'/+'.join(re.escape(part) for part in prefix.split('/'))}/*(.*)$"
 
 
 def _tls_port(settings: ProxySettings) -> str:

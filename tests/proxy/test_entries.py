@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import http.client
 import subprocess
@@ -26,7 +27,8 @@ def booted(world: ProxyWorld, servers: list[Upstream], *specs: RouteSpec, **chan
 def ask(world: ProxyWorld, host: str, path: str = "/", method: str = "GET", body: Any = None, **headers: str) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=30)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body=body, headers={"Host": host, **named})
+    with contextlib.suppress(BrokenPipeError):  # a proxy that answers already need not take the body
+        connection.request(method, path, body=body, headers={"Host": host, **named})
     response = connection.getresponse()
     response.body = response.read()  # type: ignore[attr-defined]
     connection.close()
@@ -60,6 +62,32 @@ def test_further_hosts_lead_to_the_first(world: ProxyWorld, servers: list[Upstre
         assert (answer.status, answer.getheader("Location")) == (308, "http://shop.test/x?y=1")
     answer = ask(world, "www.shop.test:8080", "/x")
     assert answer.getheader("Location") == "http://shop.test:8080/x"
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("[2001:db8::1]", ""), ("[2001:db8::1]:8080", ":8080"), ("b.test.:81", ":81")]
+)
+def test_an_address_of_version_6_has_no_part_that_is_taken_for_a_port(
+    world: ProxyWorld, servers: list[Upstream], host: str, port: str
+) -> None:
+    booted(world, servers, RouteSpec(("shop.test", "*"), redirect=True))
+    answer = ask(world, host, "/x")
+    assert (answer.status, answer.getheader("Location")) == (308, f"http://shop.test{port}/x")
+
+
+@pytest.mark.parametrize("path", ["/in", "//in", "/in//x", "/.//in/x", "/x/..//in", "/%69n", "///in"])
+def test_several_slashes_do_not_lead_around_a_route(world: ProxyWorld, servers: list[Upstream], path: str) -> None:
+    booted(world, servers, RouteSpec(("a.test",), "/in", allow=("203.0.113.0/24",)), RouteSpec(("a.test",)))
+    assert ask(world, "a.test", path).status == 403
+    assert servers[0].seen == []
+
+
+def test_slashes_go_on_as_they_came(world: ProxyWorld, servers: list[Upstream]) -> None:
+    booted(world, servers, RouteSpec(("a.test",), "/api/v1", strip=True), RouteSpec(("a.test",)))
+    for path in ("/get//https://b.test/", "//api//v1/x//y", "/api/v1"):
+        assert ask(world, "a.test", path).status == 200
+    assert servers[0].paths() == ["/get//https://b.test/", "/x//y", "/"]
+    assert world.log()[0]["path"] == "/get//https://b.test/"
 
 
 def test_who_may_call(world: ProxyWorld, servers: list[Upstream]) -> None:

@@ -6,13 +6,15 @@ import contextlib
 import re
 import socket
 import socketserver
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from monitor.domain.deploy.spec import RouteSpec
 from monitor.domain.proxy.routes import Slot
+from tests.support.certificate import certificate
 from tests.support.proxies import ProxyWorld, route
 from tests.support.upstream import Upstream
 from tests.support.wait import wait_until
@@ -92,6 +94,56 @@ def test_a_host_is_a_name_and_a_port(two: ProxyWorld, servers: list[Upstream], h
     status, _ = answer(two, b"GET /metrics HTTP/1.1", b"Host: " + host.encode("latin-1"))
     assert status == 400
     assert served(two, servers) == before
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("a.test/evil:443", 400), ("a.test@evil.test", 400), ("", 400), ("A.Test.:80", 308)]
+)
+def test_a_redirect_is_made_of_a_checked_host(
+    world: ProxyWorld, free_port: Callable[[], int], host: str, status: int
+) -> None:
+    made = certificate(world.folder, "a.test")
+    tls_port = free_port()
+    world.make(tls={"cert": made.cert, "key": made.key}, tls_listen=(f"127.0.0.1:{tls_port}",))
+    world.driver.boot([route("site", RouteSpec(("*",), "/"))])
+    found = raw(world, f"GET /p HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    assert found.startswith(f"HTTP/1.1 {status} ".encode())
+    assert re.findall(rb"(?i)location: (\S*)", found) == [f"https://a.test:{tls_port}/p".encode()] * (status == 308)
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_an_authority_of_http2_is_a_host(
+    world: ProxyWorld, servers: list[Upstream], free_port: Callable[[], int], version: str
+) -> None:
+    made, tls_port = certificate(world.folder, "a.test"), free_port()
+    world.make(tls={"cert": made.cert, "key": made.key}, tls_listen=(f"127.0.0.1:{tls_port}",))
+    world.driver.boot(
+        [route("site", *ROUTES), route("admin", *ADMIN, blue=Slot(port=servers[1].port, version="v1", state="ready"))]
+    )
+    url = f"https://127.0.0.1:{tls_port}/admin/metrics"
+    for host, answers in (("a.test/admin", ("400", "000")), ("A.test:1", ("200",))):  # HAProxy 3 resets the stream
+        asked = ["curl", "-sk", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code}", version, "-H"]
+        done = subprocess.run([*asked, f"Host: {host}", url], capture_output=True, text=True, check=False)
+        assert done.stdout in answers
+    assert servers[1].paths() == ["/admin/metrics"]
+
+
+@pytest.mark.parametrize("host", ["a.internal/x", "1/a.internal", "a.internal|b", "user@a.internal"])
+def test_an_internal_port_takes_hosts_alone(
+    world: ProxyWorld, servers: list[Upstream], free_port: Callable[[], int], host: str
+) -> None:
+    port = free_port()
+    slots = [Slot(port=server.port, version="v1", state="ready") for server in servers]
+    names = ("a.internal", "b.internal")
+    world.driver.boot(
+        [
+            route(name[0], RouteSpec((f"{name}.test",)), blue=slot, internal=f"{name}:{port}")
+            for name, slot in zip(names, slots, strict=True)
+        ]
+    )
+    assert world.get("/x", host=host, port=port)[0] == 400
+    assert world.get("/x", host=f"A.Internal.:{port}", port=port)[0] == 200
+    assert servers[0].paths() == ["/x"]
 
 
 @pytest.mark.parametrize("host", ["a.test", "A.TEST:8080", "a.test.", "a.test.:80", "[::1]:80", "[::1]"])

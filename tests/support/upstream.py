@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import hashlib
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+
+
+async def _turns() -> None:
+    """Let the loop do what it has put off: to tell of a connection takes it a few turns, and so does to close one."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @dataclass
@@ -47,28 +55,38 @@ class Upstream:
 
     def _run(self, port: int, ready: threading.Event) -> None:
         asyncio.run(self._serve(port, ready))
+        with warnings.catch_warnings():  # what was accepted in the very last moment was never anybody's to close
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
     async def _serve(self, port: int, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._end, self._released = asyncio.Event(), asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._client, "127.0.0.1", port)
+        self._clients: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+        server = await asyncio.start_server(self._accept, "127.0.0.1", port)
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
         await self._end.wait()
         server.close()
-        for task in list(self._tasks):
+        await _turns()  # what was accepted just now becomes a client
+        for task in [*self._clients]:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        for writer in self._writers:  # also those that still hold what nobody reads
+            writer.transport.abort()
+        await _turns()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._client(reader, writer))
+        self._clients.add(task)
+        self._writers.append(writer)
+        task.add_done_callback(self._clients.discard)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self._request(reader, writer):
                 pass
-        self._tasks.discard(task)
         writer.close()
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

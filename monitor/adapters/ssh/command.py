@@ -30,7 +30,7 @@ def ssh(
     """
     words = ["ssh", "-T", "-o", "BatchMode=yes", *options]
     if jump is not None:
-        through = ["ssh", "-o", "BatchMode=yes", *options, *_settings(_DEFAULTS), "-W", "%h:%p"]
+        through = ["ssh", "-o", "BatchMode=yes", *options, *_settings(_DEFAULTS), "-W", "%h:%p", "--"]
         quoted = " ".join(word if word == "%h:%p" else shlex.quote(word).replace("%", "%%") for word in through)
         words += ["-o", f"ProxyCommand={quoted} {shlex.quote(jump).replace('%', '%%')}"]
     words += _settings(_DEFAULTS)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from monitor.config.compose.ledger import Ledger, items, looks_secret
 from monitor.config.kamal.file import text_of
+from monitor.domain.digits import digits
 
 Say = Callable[[str, str], None]
 
@@ -119,7 +120,7 @@ def _engine_options(source: Ledger) -> dict[str, Any]:
     for flag, ours in _TEXTS.items():
         if (value := source.take(flag)) is not None:
             text = _one(value)
-            docker[ours] = int(text) if ours in _SIZES and text.isdigit() else text
+            docker[ours] = int(text) if ours in _SIZES and digits(text) else text
     for flag, (ours, sign) in _PAIRS.items():
         for item in items(source.take(flag)):
             text = text_of(item)
@@ -143,7 +144,7 @@ def _ulimit(text: str) -> dict[str, Any]:
     soft, _, hard = values.partition(":")
     made: dict[str, Any] = {"name": name}
     for side, value in (("soft", soft), ("hard", hard or soft)):
-        if value.lstrip("-").isdigit():
+        if digits(value.removeprefix("-")):
             made[side] = int(value)
     return made
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from monitor.config.compose.ledger import Ledger, Notes, items
 from monitor.config.kamal.file import merged, text_of
 from monitor.config.kamal.parts import take_command, take_environment, take_logging, take_options
+from monitor.domain.digits import digits
 
 _FIRST_PORT: Final = 80  # of the app, where none is named
 _HEALTH_PATH: Final = "/up"
@@ -117,7 +118,7 @@ def _mapping(value: Any) -> dict[str, str]:
 
 def _seconds(value: Any) -> str:
     text = text_of(value)
-    return f"{text}s" if text.replace(".", "", 1).isdigit() else text
+    return f"{text}s" if digits(text.replace(".", "", 1)) else text
 
 
 def _proxy(section: dict[str, Any], source: Ledger, data: Mapping[str, Any], say: Any) -> None:

@@ -27,7 +27,7 @@ def test_the_way_through_a_jump_host_is_as_strict_as_the_rest() -> None:
     assert "BatchMode=yes" in command
     assert "StrictHostKeyChecking=yes" in command
     assert "-i '/keys/my key%%1'" in command
-    assert command.endswith("-W %h:%p root@bastion")
+    assert command.endswith("-W %h:%p -- root@bastion")
 
 
 @pytest.mark.parametrize(
