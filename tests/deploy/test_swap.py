@@ -119,7 +119,8 @@ def test_a_release_whose_worker_runs_out_of_memory_is_switched_back_in_the_bake(
         '#!/bin/sh\ndocker exec -d "$BGMON_CONTAINER" sh -c "sleep 1; touch /tmp/greedy"\n'
     )
     (hooks / "pre-switch").chmod(0o755)
-    with stage.load(), pytest.raises(BakeFailed, match=r"the kernel killed a process in it for want of memory"):
+    # Which of its processes goes is the kernel's choice: now and then the first one, and the container with it.
+    with stage.load(), pytest.raises(BakeFailed, match=r"killed (a process in it )?for want of memory"):
         stage.deploy("v2")
     assert stage.version() == "v1"
 
