@@ -12,6 +12,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from monitor.domain.digits import digits
+
 _LARGEST: Final = 1 << 20
 _LONGEST: Final = 60.0
 _PIECE: Final = 16384
@@ -53,7 +55,7 @@ class BoundedAdapter(HTTPAdapter):
         at = _date(headers.get("Date", ""))
         self.skew = at - self._now() if at is not None else None
         asked = headers.get("Retry-After", "")
-        if asked.isascii() and asked.isdigit():
+        if digits(asked):
             self.retry_after = float(asked[:10])
         elif (until := _date(asked)) is not None:
             self.retry_after = max(0.0, until - (at if at is not None else self._now()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from monitor.domain.certificates import CertificateFacts
@@ -12,22 +13,16 @@ from monitor.errors import CertificateError
 
 if TYPE_CHECKING:
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 _KEY: Final = re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----.+?-----END (?:[A-Z]+ )?PRIVATE KEY-----", re.DOTALL)
 _PLACEHOLDER_DAYS: Final = 3650
+_KEPT: Final = 256  # files; the daemon's rounds and scrapes ask for the same ones again and again
 
 
-def facts(pem: bytes) -> CertificateFacts:
-    """What the first certificate of a file says.
-
-    Raises:
-        CertificateError: there is none, or it cannot be read.
-    """
-    return _facts(_chain(pem)[0])
-
-
+@lru_cache(maxsize=_KEPT)
 def checked(pem: bytes) -> CertificateFacts:
-    """As `facts`, for a file that a server is to use: a whole chain, and the key of its first certificate.
+    """What the first certificate of a file says, if a server can use it: with a whole chain and that one's key.
 
     Raises:
         CertificateError: with what is wrong.
@@ -51,13 +46,9 @@ def checked(pem: bytes) -> CertificateFacts:
 
 def new_key() -> bytes:
     """A private key, P-256, in PEM."""
-    from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    return _pem(ec.generate_private_key(ec.SECP256R1()))
 
 
 def placeholder() -> bytes:
@@ -75,10 +66,15 @@ def placeholder() -> bytes:
         .not_valid_after(now + dt.timedelta(days=_PLACEHOLDER_DAYS))
         .sign(key, hashes.SHA256())
     )
-    secret = key.private_bytes(
+    return made.public_bytes(serialization.Encoding.PEM) + _pem(key)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return made.public_bytes(serialization.Encoding.PEM) + secret
 
 
 def _chain(pem: bytes) -> list[x509.Certificate]:

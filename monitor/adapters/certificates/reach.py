@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import socket
 from collections.abc import Callable, Sequence
 from typing import Final
+
+from monitor.adapters.host.resolver import in_order
 
 _PORT: Final = 80
 _TIMEOUT: Final = 5.0
@@ -14,24 +15,15 @@ _MOST_ADDRESSES: Final = 4
 Resolve = Callable[[str], Sequence[str]]
 
 
-def system_resolver(host: str) -> list[str]:
-    """Every address of a name, by this host's own resolver. Raises OSError."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 class HttpReach:
     """The Reachable port."""
 
-    def __init__(self, resolve: Resolve = system_resolver, port: int = _PORT) -> None:
+    def __init__(self, resolve: Resolve = in_order, port: int = _PORT) -> None:
         self._resolve = resolve
         self._port = port
 
     def __call__(self, host: str, path: str, expected: str) -> str:
-        try:
-            addresses = self._resolve(host)
-        except (OSError, UnicodeError):
-            addresses = []
+        addresses = self._resolve(host)
         if not addresses:
             return f"{host} does not resolve: make an A or AAAA record that leads to this host"
         for address in addresses[:_MOST_ADDRESSES]:

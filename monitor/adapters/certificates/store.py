@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import ssl
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from monitor.adapters.host import privatefile
 from monitor.domain.certificates import Attempts, CertificateFacts
 from monitor.errors import CertificateError
 
@@ -115,13 +115,7 @@ class FileCertificates:
     def _write(self, path: Path, data: bytes) -> None:
         def write() -> None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary = path.with_name(f"{path.name}.new")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            privatefile.replace(path, data)
 
         self._guard(write)
 

@@ -25,8 +25,8 @@ def changed(files: Mapping[str, bytes], before: Mapping[str, bytes]) -> dict[str
         name: data for name, data in files.items() if name.endswith(".pem") and before.get(name) not in (None, data)
     }
     if SECURED_MAP in before:
-        known = _pairs(before[SECURED_MAP])
-        now = {host: _pairs(files[SECURED_MAP]).get(host, value) for host, value in known.items()}
+        known, wanted = _pairs(before[SECURED_MAP]), _pairs(files[SECURED_MAP])
+        now = {host: wanted.get(host, value) for host, value in known.items()}
         if now != known:
             fresh[SECURED_MAP] = "".join(f"{host} {value}\n" for host, value in now.items()).encode()
     return fresh

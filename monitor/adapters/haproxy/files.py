@@ -8,8 +8,10 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
+from monitor.adapters.host import privatefile
 from monitor.domain.proxy.routes import ServiceRoute
 from monitor.domain.proxy.settings import ProxySettings
 from monitor.domain.proxy.table import Certificate
@@ -57,16 +59,17 @@ class ProxyFiles:
         page = None
         if self._settings.maintenance_page is not None:
             page = self._read(self._settings.maintenance_page, "proxy.maintenance_page").decode(errors="replace")
+        issued = cache(self._issued.read)
         rendered = render(
             routes,
             self._settings,
             maintenance_page=page,
-            issued=lambda host: self._issued.read(host) is not None,
+            issued=lambda host: issued(host) is not None,
             challenges=(self._previous(CHALLENGES_MAP) or b"").decode(errors="replace"),
         )
         secrets = {name: self._combine(name, certificate) for name, certificate in rendered.certificates}
         for name, host in rendered.automatic:
-            secrets[name] = self._issued.read(host) or self._issued.placeholder()
+            secrets[name] = issued(host) or self._issued.placeholder()
         return rendered, {**{name: text.encode() for name, text in rendered.files.items()}, **secrets}
 
     def on_disk(self) -> dict[str, bytes]:
@@ -89,7 +92,7 @@ class ProxyFiles:
         try:
             folder.mkdir(mode=0o700)
             for name, data in files.items():
-                _write(folder / name, data)
+                privatefile.write(folder / name, data)
             said = checker(folder)
         except OSError as error:
             raise ProxyError(f"{folder}: {error.strerror}") from None
@@ -112,9 +115,7 @@ class ProxyFiles:
         try:
             for name in sorted(files, key=lambda name: name == CONFIG):
                 if present.get(name) != files[name]:
-                    temporary = self.folder / f"{name}.new"
-                    _write(temporary, files[name])
-                    temporary.replace(self.folder / name)
+                    privatefile.replace(self.folder / name, files[name])
             for name in present.keys() - files.keys():
                 (self.folder / name).unlink(missing_ok=True)
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
@@ -140,9 +141,7 @@ class ProxyFiles:
             ProxyError: the folder cannot be written.
         """
         try:
-            temporary = self.folder / f"{name}.new"
-            _write(temporary, data)
-            temporary.replace(self.folder / name)
+            privatefile.replace(self.folder / name, data)
         except OSError as error:
             raise ProxyError(f"{self.folder}: {error.strerror}", hint="is the disk full or read-only?") from None
 
@@ -185,11 +184,3 @@ class ProxyFiles:
             return path.read_bytes()
         except OSError as error:
             raise ProxyError(f"{path}: {error.strerror}", hint=f"correct {key} in bgmon.yml") from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from monitor import masking
+from monitor.adapters.host import privatefile
 from monitor.errors import StateError, UsageError
 
 _DEPLOY_ID: Final = re.compile(r"[A-Za-z0-9._-]+")
@@ -52,13 +52,7 @@ class FileSecrets:
         path = self._path(deploy)
         try:
             self._store.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary = path.with_suffix(".tmp")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(dict(values), file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            privatefile.replace(path, json.dumps(dict(values)).encode())
         except OSError as error:
             raise StateError(f"{self._store}: {error.strerror}") from None
 
@@ -73,7 +67,7 @@ class FileSecrets:
         return values
 
     def drop(self, deploy: str) -> None:
-        for path in (self._path(deploy), self._path(deploy).with_suffix(".tmp")):
+        for path in (self._path(deploy), privatefile.unfinished(self._path(deploy))):
             with contextlib.suppress(OSError):  # what cannot be removed now is readable by its owner alone
                 path.unlink(missing_ok=True)
 
