@@ -48,7 +48,7 @@ def show(settings: Settings, as_json: bool) -> None:
     states = app.certificates_keeper().states()
     now = time.time()
     if as_json:
-        emit_json({"certificates": [_document(state) for state in states]})
+        emit_json({"certificates": [asdict(state) for state in states]})
     elif not states:
         click.echo("no certificate is declared: `tls: auto` on a route gets one")
     else:
@@ -98,6 +98,7 @@ def _each(app: App, names: tuple[str, ...], as_json: bool, *, test: bool) -> Non
     failed: list[BgmonError] = []
     done: list[dict[str, Any]] = []
     for name in wanted:
+        broken = False
         try:
             if test:
                 keeper.test(name)
@@ -105,21 +106,18 @@ def _each(app: App, names: tuple[str, ...], as_json: bool, *, test: bool) -> Non
                 told = f"{name}: the staging server gave a certificate"
             else:
                 state = keeper.renew(name)
-                done.append(_document(state))
+                done.append(asdict(state))
                 told = f"{name}: a new certificate, which ends {_words(state, time.time())[0]}"
         except BgmonError as error:
+            broken = True
             failed.append(error)
             told = f"{name}: {error}"
         if not as_json:
-            click.echo(told, err=bool(failed and failed[-1] is not None and told.endswith(str(failed[-1]))))
+            click.echo(told, err=broken)
     if failed:
         raise failed[0]
     if as_json:
         emit_json({"certificates": done})
-
-
-def _document(state: CertificateState) -> dict[str, Any]:
-    return asdict(state)
 
 
 def _words(state: CertificateState, now: float) -> tuple[str, str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,7 +13,7 @@ from monitor.cli.output import emit_event
 from monitor.errors import BgmonError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from monitor.adapters.host.git import Git
@@ -35,9 +37,10 @@ def changed_since(app: App, revision: str) -> dict[str, str]:
 
     git = Git(app.folder)
     git.commit()
+    differences = cache(lambda commit: _differences(app.config_file, git, commit))  # services often run the same one
     found: dict[str, str] = {}
     for name, versions in _served(app).items():
-        reason = _since_served(app, git, name, versions)
+        reason = _since_served(app, git, differences, name, versions)
         if reason:
             found[name] = reason
     return found
@@ -54,7 +57,8 @@ def changed_in(config: Config, file: Path, revision: str) -> dict[str, str]:
         raise UsageError(
             f"{revision!r} is no commit of this clone", hint="fetch the whole history: git fetch --unshallow"
         )
-    reasons = {name: _reason(config, file, git, commit, name) for name in config.services}
+    differences = _differences(file, git, commit)
+    reasons = {name: _reason(config, differences, name) for name in config.services}
     return {name: reason for name, reason in reasons.items() if reason}
 
 
@@ -73,34 +77,54 @@ def say_changed(revision: str, reasons: dict[str, str], *, as_json: bool) -> Non
             click.echo(f"{name}: {reason}")
 
 
-def _reason(config: Config, file: Path, git: Git, commit: str, name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Differences:
+    """Between a commit and what lies here: the files, and the services' sections of bgmon.yml as they are written.
+
+    `folder` is where bgmon.yml is, and `files` are, seen from the root of the repository.
+    """
+
+    folder: str
+    files: list[str]
+    before: Mapping[str, Any]
+    now: Mapping[str, Any]
+
+
+def _differences(file: Path, git: Git, commit: str) -> _Differences:
     from monitor.config.yamlfile import read_text
-    from monitor.domain.ci.changes import Built, touched, why_changed
 
-    prefix = git.prefix()
-    section = config.services[name].build
-    files: list[str] = []
-    if section is not None:
-        built = Built(section.context, section.paths, section.dockerfile)
-        files = touched(git.changed(commit), built.watched(), prefix)
-    before = git.text(commit, posixpath.join(prefix, file.name))
-    return why_changed(files, _section(before or "", name), _section(read_text(file), name))
+    folder = git.prefix()
+    before = git.text(commit, posixpath.join(folder, file.name))
+    return _Differences(folder, git.changed(commit), _sections(before or ""), _sections(read_text(file)))
 
 
-def _section(text: str, name: str) -> Any:
-    """A service's section as it was written; None when it has none, or the file could not be read."""
+def _sections(text: str) -> Mapping[str, Any]:
+    """None are found where the file could not be read."""
     from monitor.config.spelled import as_written
     from monitor.config.yamlfile import parse
 
     try:
         data = parse(text, "bgmon.yml").data
     except BgmonError:
-        return None
+        return {}
     services = data.get("services") if isinstance(data, dict) else None
-    return as_written(services.get(name)) if isinstance(services, dict) else None
+    return as_written(services) if isinstance(services, dict) else {}
 
 
-def _since_served(app: App, git: Git, name: str, versions: dict[str, str | None]) -> str:
+def _reason(config: Config, differences: _Differences, name: str) -> str:
+    from monitor.domain.ci.changes import Built, touched, why_changed
+
+    section = config.services[name].build
+    files: list[str] = []
+    if section is not None:
+        built = Built(section.context, section.paths, section.dockerfile)
+        files = touched(differences.files, built.watched(), differences.folder)
+    return why_changed(files, differences.before.get(name), differences.now.get(name))
+
+
+def _since_served(
+    app: App, git: Git, differences: Callable[[str], _Differences], name: str, versions: dict[str, str | None]
+) -> str:
     from monitor.domain.names import version_of
 
     for host, version in versions.items():
@@ -114,7 +138,7 @@ def _since_served(app: App, git: Git, name: str, versions: dict[str, str | None]
         commit = git.resolve(version)
         if commit is None:
             return f"{host} runs {version}, which is no commit here"
-        reason = _reason(app.config, app.config_file, git, commit, name)
+        reason = _reason(app.config, differences(commit), name)
         if reason:
             return f"{reason} since {version[:12]}, which {host} runs"
     return ""

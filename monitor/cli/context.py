@@ -10,7 +10,6 @@ import click
 
 from monitor.bootstrap import App, build
 
-ARGV: Final = "bgmon.argv"  # where the context's meta holds the command and its arguments as they were given
 _APP: Final = "bgmon.app"
 
 

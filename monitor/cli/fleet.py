@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -142,12 +142,11 @@ def attach(app: App, rollout: str, *, as_json: bool, verbose: int) -> int:
         raise UsageError(f"{rollout!r} is no rollout's id", hint="it stands in the first line that the deploy printed")
     hosts = app.hosts()
     names = [name for name, section in app.config.hosts.items() if section.ssh is not None]
-    codes: dict[str, int] = {}
     if not names:
         raise UsageError("bgmon.yml has no hosts with an ssh address")
     with host_reporter(names, as_json=as_json, verbose=verbose) as tell:
 
-        def follow(host: str) -> None:
+        def follow(host: str) -> int:
             def told(event: Mapping[str, Any]) -> None:
                 tell(host, event)
 
@@ -155,18 +154,13 @@ def attach(app: App, rollout: str, *, as_json: bool, verbose: int) -> int:
             try:
                 code = hosts.follow(host, deploy_job(rollout), events.piece)
             except BgmonError as error:
-                codes[host] = error.exit_code
                 tell(host, {"event": "host", "state": "unknown", "text": str(error)})
-                return
-            codes[host] = code or 0
+                return error.exit_code
             state, text = ("waiting", "was not touched") if code is None else ("done", "done")
             if code:
                 state, text = "failed", f"failed: {events.error(host, code)}"
             tell(host, {"event": "host", "state": state, "text": text})
+            return code or 0
 
-        threads = [threading.Thread(target=follow, args=(host,)) for host in names]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    return max(codes.values(), default=0)
+        with ThreadPoolExecutor(max_workers=len(names)) as pool:
+            return max(pool.map(follow, names))

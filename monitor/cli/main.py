@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from monitor import __version__
+from monitor.cli import ARGV
 from monitor.cli.output import report_error
 from monitor.errors import BgmonError
 
@@ -77,7 +78,7 @@ class LazyGroup(click.Group):
         # click 8.2 renamed it
         head = getattr(ctx, "_protected_args", None) or ctx.protected_args
         argv = [*head, *ctx.args]
-        ctx.meta["bgmon.argv"] = argv
+        ctx.meta[ARGV] = argv
         if not host:
             return super().invoke(ctx)
         from monitor.bootstrap import build  # kept out of --help's imports

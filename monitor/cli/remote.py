@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from monitor.cli.context import ARGV, Settings
+from monitor.cli import ARGV
+from monitor.cli.context import Settings
 from monitor.cli.output import emit_json
 from monitor.domain.remotejob import LASTING, octets_of
 from monitor.errors import BgmonError, UsageError

@@ -11,6 +11,7 @@ from monitor.config.generate import MuteSection, ServerSection
 from monitor.config.logcompile import log_rule
 from monitor.config.schema import Config
 from monitor.config.service import ServiceSection
+from monitor.domain.hosts import ssh_address
 from monitor.render.site import MuteTiming, Objective, Site, SiteHost, SiteService, Source
 
 THIS_MACHINE: Final = "localhost"
@@ -88,14 +89,19 @@ def _hosts(config: Config) -> tuple[SiteHost, ...]:
             target = config.generate.targets[name]
         elif number == 0:  # the stack runs beside its daemon
             address = config.watch.address[0]
-            target = f"{'127.0.0.1' if address in ('0.0.0.0', '::', 'localhost') else address}:{port}"  # noqa: S104
+            target = _target("127.0.0.1" if address in ("0.0.0.0", "::", "localhost") else address, port)  # noqa: S104
         elif name in peers:
             parts = urlsplit(peers[name])
-            target = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+            target = _target(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
         else:
-            target = f"{urlsplit(ssh if ssh and '://' in ssh else f'ssh://{ssh or name}').hostname}:{port}"
+            target = _target(ssh_address(ssh or name)[0].lower(), port)
         hosts.append(SiteHost(name, target))
     return tuple(hosts)
+
+
+def _target(host: str, port: int) -> str:
+    """What Prometheus scrapes: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _objectives(service: ServiceSection) -> tuple[Objective, ...]:

@@ -52,3 +52,19 @@ def asked(
         if name not in hosts:
             raise ValueError(name)
     return list(dict.fromkeys(names))
+
+
+def ssh_address(target: str) -> tuple[str, str]:
+    """Host and port of `user@host` or `ssh://user@host:port`.
+
+    >>> ssh_address("root@vps1"), ssh_address("ssh://root@[fd00::1]:2200"), ssh_address("root@fd00::1")
+    (('vps1', '22'), ('fd00::1', '2200'), ('fd00::1', '22'))
+    """
+    bare = target.removeprefix("ssh://").rpartition("@")[2].rstrip("/")
+    if bare.startswith("["):
+        address, _, port = bare[1:].partition("]")
+        return address, port.lstrip(":") or "22"
+    if bare.count(":") > 1:  # an IPv6 address, as ssh takes it where no port can follow
+        return bare, "22"
+    address, _, port = bare.partition(":")
+    return address, port or "22"

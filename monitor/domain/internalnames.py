@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from monitor.domain.hosts import ssh_address
+
 
 @dataclass(frozen=True, slots=True)
 class InternalName:
@@ -29,9 +31,8 @@ class HostAddress:
         """The address; that in `ssh` counts where it is one, and not a name."""
         if self.address is not None:
             return self.address
-        bare = (self.ssh or "").removeprefix("ssh://").rpartition("@")[2].rstrip("/")
-        inner = bare[1:].partition("]")[0] if bare.startswith("[") else bare.partition(":")[0]
-        return inner if is_address(inner) else None
+        reached, _ = ssh_address(self.ssh or "")
+        return reached if is_address(reached) else None
 
 
 def is_address(text: str) -> bool:

@@ -215,8 +215,8 @@ class RemoteHost:
                         session.hang_up()
                     else:
                         with contextlib.suppress(UnreachableError, UsageError):
-                            cancel = {"op": "cancel", "id": work["id"], "version": __version__}
-                            RemoteHost(self._address, shared=self._shared).run(cancel | {"id": work["id"]}, _ignore)
+                            cancel = {"op": "cancel", "id": work["id"]}
+                            RemoteHost(self._address, shared=self._shared).run(cancel, _ignore)
                     return
 
         watcher = threading.Thread(target=watch) if stop is not None and work.get("op") != "cancel" else None

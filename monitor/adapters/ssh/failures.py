@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from monitor.domain.hosts import ssh_address
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -57,7 +59,7 @@ _MEANINGS: tuple[tuple[str, str, str, bool], ...] = (
 def explain(said: str, target: str) -> Failure:
     """What the last words of ssh mean. `target` is as in bgmon.yml."""
     lower = said.lower()
-    address, number = address_of(target)
+    address, number = ssh_address(target)
     for words, meaning, hint, final in _MEANINGS:
         if words in lower:
             port = f"-p {number} " if number != "22" else ""
@@ -68,13 +70,3 @@ def explain(said: str, target: str) -> Failure:
     return Failure(
         f"the connection was lost ({last})", f"try by hand: ssh {target} true", final=False, never_began=False
     )
-
-
-def address_of(target: str) -> tuple[str, str]:
-    """Host and port of `user@host` or `ssh://user@host:port`."""
-    bare = target.removeprefix("ssh://").rpartition("@")[2].rstrip("/")
-    if bare.startswith("["):
-        address, _, port = bare[1:].partition("]")
-        return address, port.lstrip(":") or "22"
-    address, _, port = bare.partition(":")
-    return address, port or "22"

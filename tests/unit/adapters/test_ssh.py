@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from monitor.adapters.ssh.command import ssh
-from monitor.adapters.ssh.failures import address_of, explain
+from monitor.adapters.ssh.failures import explain
+from monitor.domain.hosts import ssh_address
 
 
 def test_never_a_prompt_and_the_users_options_come_first() -> None:
@@ -59,5 +60,6 @@ def test_what_ssh_said_becomes_what_to_do(said: str, text: str, final: bool, nev
 
 def test_an_unknown_port_is_part_of_the_advice() -> None:
     assert "ssh-keyscan -p 2222 vps1" in explain("Host key verification failed.", "ssh://root@vps1:2222").hint
-    assert address_of("root@vps1") == ("vps1", "22")
-    assert address_of("ssh://root@[fd00::1]:2200") == ("fd00::1", "2200")
+    assert ssh_address("root@vps1") == ("vps1", "22")
+    assert ssh_address("ssh://root@[fd00::1]:2200") == ("fd00::1", "2200")
+    assert ssh_address("root@fd00::1") == ("fd00::1", "22")
