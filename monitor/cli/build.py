@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from monitor import masking
 from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_event, emit_json
 from monitor.errors import BgmonError, UsageError
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
     from monitor.config.schema import Config
     from monitor.domain.ci.build import Builder, ImageBuild
 
+    _Work = list[tuple[ImageBuild, list[list[str]]]]
+
 _TO_SET: Final = "build: {context: services/core}"
+_READABLE: Final = "build.args.{key} holds a secret and can be read in the image; `build.secrets` keeps it out"
 
 
 class BuildFailed(BgmonError):
@@ -67,19 +73,21 @@ def command(  # noqa: PLR0917 - click passes them by name
     if revision is not None:
         changed = changed_in(config, file, revision)
         wanted = [name for name in wanted if name in changed]
-    builds = [_build(config, name, file.parent, tag) for name in wanted]
+    commit = _commit(file.parent, needed=tag is None and bool(wanted))
+    builds = [_build(config, name, commit, tag) for name in wanted]
+    for build in builds:
+        masking.learn(build.environ)
+        for key in build.environ:
+            click.echo(f"{build.service}: {_READABLE.format(key=key)}", err=True)
     # A dry run asks no Docker: what it prints is run elsewhere.
     chosen: Builder = ("buildx" if dry_run or _has_buildx() else "plain") if builder == "auto" else builder
-    work = {build.service: commands(build, builder=chosen, push=push, cache=cache) for build in builds}
+    work = [(build, commands(build, builder=chosen, push=push, cache=cache)) for build in builds]
     if dry_run:
-        _print(work, builds, as_json=as_json)
+        _print(work, as_json=as_json)
         return 0
-    done: list[list[list[str]]] = []
-    for build in builds:
-        if work[build.service] not in done:  # several services may be of one image
-            for argv in work[build.service]:
-                _run(argv, file.parent, build.service, as_json=as_json)
-            done.append(work[build.service])
+    for build, new in _each_image_once(work):
+        for argv in new:
+            _run(argv, file.parent, build, as_json=as_json)
         if as_json:
             emit_event({"event": "built", "service": build.service, "image": build.image, "pushed": push})
         else:
@@ -105,13 +113,13 @@ def _wanted(config: Config, services: tuple[str, ...], *, everything: bool) -> l
     return buildable
 
 
-def _build(config: Config, name: str, folder: Path, tag: str | None) -> ImageBuild:
-    from monitor.domain.ci.build import ImageBuild
+def _build(config: Config, name: str, commit: tuple[str | None, bool], tag: str | None) -> ImageBuild:
+    from monitor.domain.ci.build import ImageBuild, hidden_args
     from monitor.domain.names import repository_of
 
     section = config.services[name].build
     assert section is not None
-    revision, dirty = _commit(folder, needed=tag is None)
+    revision, dirty = commit
     return ImageBuild(
         service=name,
         repository=repository_of(config.services[name].image),
@@ -120,6 +128,7 @@ def _build(config: Config, name: str, folder: Path, tag: str | None) -> ImageBui
         dockerfile=section.dockerfile,
         target=section.target,
         args=section.args,
+        hidden=hidden_args(section.args, config.variables.values()),
         platforms=section.platforms,
         secrets=section.secrets,
         cache=section.cache,
@@ -149,26 +158,47 @@ def _has_buildx() -> bool:
     return done.returncode == 0
 
 
-def _print(work: dict[str, list[list[str]]], builds: list[ImageBuild], *, as_json: bool) -> None:
+def _each_image_once(work: _Work) -> Iterator[tuple[ImageBuild, list[list[str]]]]:
+    """Each build with the commands that no build before it had: several services may be of one image."""
+    seen: list[object] = []
+    for build, commands in work:
+        same = (commands, build.environ)
+        yield build, [] if same in seen else commands
+        seen.append(same)
+
+
+def _print(work: _Work, *, as_json: bool) -> None:
     if as_json:
-        emit_json({"builds": [{"service": b.service, "image": b.image, "commands": work[b.service]} for b in builds]})
+        emit_json(
+            {
+                "builds": [
+                    {
+                        "service": build.service,
+                        "image": build.image,
+                        "commands": commands,
+                        "environment": [*build.environ],
+                    }
+                    for build, commands in work
+                ]
+            }
+        )
         return
     click.echo("#!/bin/sh\nset -eu")
-    printed: list[list[list[str]]] = []
-    for build in builds:
+    for build, commands in _each_image_once(work):
         click.echo(f"# {build.service}: {build.image}")
-        if work[build.service] not in printed:
-            for argv in work[build.service]:
-                click.echo(shlex.join(argv))
-            printed.append(work[build.service])
+        if commands and build.environ:
+            click.echo(f"# from the environment: {', '.join(build.environ)}")
+        for argv in commands:
+            click.echo(shlex.join(argv))
 
 
-def _run(argv: list[str], folder: Path, service: str, *, as_json: bool) -> None:
+def _run(argv: list[str], folder: Path, build: ImageBuild, *, as_json: bool) -> None:
     """Run Docker, what it says line by line: the filter for secrets sees it. With --json it goes to stderr."""
     try:
         process = subprocess.Popen(  # noqa: S603 - docker, with what bgmon.yml says
             argv,
             cwd=folder,
+            env={**os.environ, **build.environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -194,4 +224,4 @@ def _run(argv: list[str], folder: Path, service: str, *, as_json: bool) -> None:
             process.stdout.close()
     if code:
         what = "push" if argv[1] == "push" else "build"
-        raise BuildFailed(f"{service}: docker {what} ended with exit code {code}: {last}")
+        raise BuildFailed(f"{build.service}: docker {what} ended with exit code {code}: {last}")

@@ -14,10 +14,6 @@ def _as_paths(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _text(value: object) -> object:
-    return as_written(value)
-
-
 class BuildSection(Model):
     context: str = Field(default=".", min_length=1)
     """The folder that is handed to Docker, seen from bgmon.yml's."""
@@ -29,7 +25,7 @@ class BuildSection(Model):
     target: str | None = None
     """The stage to build."""
     args: dict[
-        str, Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+        str, Annotated[str, BeforeValidator(as_written), WithJsonSchema({"type": ["string", "number", "boolean"]})]
     ] = {}
     """Build arguments; they are readable in the image, so that no secret belongs here."""
     platforms: tuple[str, ...] = ()

@@ -14,7 +14,6 @@ from monitor.errors import Problem
 
 _TELLING: Final = 6  # so many characters of a value in a row are more of it than a message may hold
 _LONGEST: Final = 400  # of a message; whoever wrote a value of a page knows it
-_ENV_DEPTH: Final = 4  # services.NAME.env.VARIABLE
 
 
 class Substitution:
@@ -43,11 +42,13 @@ class Substitution:
         made = VARIABLE.sub(lambda match: self._value(match, path), text)
         used = self._used.get(path, {})
         secret = {name: value for name, value in used.items() if looks_secret(name, value)}
-        if used and len(path) == _ENV_DEPTH and path[0] == "services" and path[2] == "env":
-            if looks_secret(str(path[3]), made):
+        match path:
+            case "services", service, "env", name:
+                secret = used if looks_secret(str(name), made) else secret
+                if secret:
+                    self.sealed.setdefault(str(service), {})[str(name)] = text
+            case "services", _, "build", "args", name if looks_secret(str(name), made):
                 secret = used
-            if secret:
-                self.sealed.setdefault(str(path[1]), {})[str(path[3])] = text
         self.secrets |= secret
         return made
 

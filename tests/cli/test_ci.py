@@ -331,6 +331,52 @@ def test_build_needs_only_the_variables_of_images(history: Path, run: Run, monke
     assert "reg.example.com/core:abc" in run("build", "core", "--tag", "abc", "--dry-run")[1]
 
 
+SECRET_ARGS = """
+project: shop
+services:
+  core:
+    image: reg/core
+    build:
+      context: .
+      args: {NPM_TOKEN: "${FIRST}", MIRROR: "${SOME_URL}", WITH: "x-${API_KEY}", "VERSION": "${VERSION}"}
+"""
+
+
+def test_a_build_shows_no_secret_of_its_arguments_and_docker_reads_them_from_its_environment(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    values = {"FIRST": "npm-4711", "SOME_URL": "https://me:pw-4712@mirror/", "API_KEY": "key-4713"}
+    for name, value in {**values, "VERSION": "1.2"}.items():
+        monkeypatch.setenv(name, value)
+    (repository / "bgmon.yml").write_text(SECRET_ARGS)
+    commit(repository)
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/argv\nenv >{tmp_path}/env\necho "arg $NPM_TOKEN"\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
+
+    plain, as_json, real = (
+        subprocess.run(
+            [sys.executable, "-m", "monitor", "build", "core", "--tag", "abc", *more],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for more in (["--dry-run"], ["--dry-run", "--json"], [])
+    )
+
+    shown = "".join(done.stdout + done.stderr for done in (plain, as_json, real)) + (tmp_path / "argv").read_text()
+    assert [secret for secret in ("npm-4711", "pw-4712", "key-4713") if secret in shown] == []
+    assert "arg [masked]" in real.stdout
+    assert "--build-arg NPM_TOKEN --build-arg MIRROR --build-arg WITH --build-arg VERSION=1.2" in plain.stdout
+    assert "# from the environment: NPM_TOKEN, MIRROR, WITH" in plain.stdout
+    assert json.loads(as_json.stdout)["builds"][0]["environment"] == ["NPM_TOKEN", "MIRROR", "WITH"]
+    assert "build.args.NPM_TOKEN holds a secret and can be read in the image" in real.stderr
+    environ = (tmp_path / "env").read_text().splitlines()
+    assert {"NPM_TOKEN=npm-4711", "MIRROR=https://me:pw-4712@mirror/", "WITH=x-key-4713"} <= set(environ)
+
+
 def test_one_image_of_several_services_is_built_once(repository: Path, run: Run) -> None:
     (repository / "bgmon.yml").write_text(
         "project: shop\nservices:\n  web: {image: reg/app, build: .}\n  jobs: {image: reg/app, build: .}\n"

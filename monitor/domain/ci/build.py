@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from monitor.domain.secretnames import looks_secret
 
 Builder = Literal["buildx", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageBuild:
-    """One image to build. `context` is seen from the folder of bgmon.yml, `dockerfile` from the context."""
+    """One image to build. `context` is seen from the folder of bgmon.yml, `dockerfile` from the context.
+
+    `hidden` are the `args` whose values Docker reads from its environment, because every user of a machine can read
+    the arguments of its processes.
+    """
 
     service: str
     repository: str
@@ -21,6 +27,7 @@ class ImageBuild:
     dockerfile: str | None = None
     target: str | None = None
     args: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
     platforms: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     cache: str | None = None
@@ -29,6 +36,18 @@ class ImageBuild:
     @property
     def image(self) -> str:
         return f"{self.repository}:{self.tag}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What the commands need in their environment."""
+        return {key: value for key, value in self.args.items() if key in self.hidden}
+
+
+def hidden_args(args: Mapping[str, str], secrets: Collection[str]) -> frozenset[str]:
+    """Which build arguments hold a secret: by name, by look, or because one of `secrets` is part of the value."""
+    return frozenset(
+        key for key, value in args.items() if looks_secret(key, value) or any(one in value for one in secrets if one)
+    )
 
 
 def commands(build: ImageBuild, *, builder: Builder, push: bool, cache: bool) -> list[list[str]]:
@@ -46,7 +65,7 @@ def commands(build: ImageBuild, *, builder: Builder, push: bool, cache: bool) ->
     if build.target:
         shared += ["--target", build.target]
     for key, value in build.args.items():
-        shared += ["--build-arg", f"{key}={value}"]
+        shared += ["--build-arg", key if key in build.hidden else f"{key}={value}"]
     for name in build.secrets:
         shared += ["--secret", f"id={name},env={name}"]
     if build.platforms:
