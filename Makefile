@@ -99,6 +99,8 @@ golden: ## Write the generated files that tests compare with anew
 lock: ## Pin the newest versions of all Python packages in requirements.lock
 	@$(PYTHON) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
+	@$(PYTHON) -m uv pip compile pyproject.toml --constraint requirements.lock --python-platform linux --python-version 3.11 \
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --quiet --output-file monitor/requirements.lock
 
 .PHONY: clean
 clean: ## Stop the private engine and remove everything that was built or installed here

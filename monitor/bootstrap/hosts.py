@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from monitor.adapters.host.locks import who
 from monitor.adapters.ssh.client import Address, Connections, RemoteHost
+from monitor.adapters.ssh.shell import RemoteShell
 from monitor.bootstrap.jobs import given_name
 from monitor.domain.sealing import needed
 from monitor.errors import BgmonError, UsageError
@@ -68,10 +69,12 @@ class ProjectHosts:
         services: Sequence[str] = (),
         job: str | None = None,
         stop: threading.Event | None = None,
+        adopt: bool = False,
     ) -> int:
         if self._is_local(host):
             return _run_here(self._resources.config_file, host, argv, on_piece, stop)
-        return self._remote(host).run(self._job(list(argv), host, services) | {"id": job}, on_piece, stop=stop)
+        work = self._job(list(argv), host, services, adopt=adopt)
+        return self._remote(host).run(work | {"id": job}, on_piece, stop=stop)
 
     def follow(self, host: str, job: str, on_piece: OnPiece) -> int | None:
         if self._is_local(host):
@@ -85,19 +88,36 @@ class ProjectHosts:
             raise UsageError(f"{host!r} is no host of {self._resources.config_file.name}", hint=f"known: {known}")
         return section.ssh is None or host in self._here
 
-    def _remote(self, host: str) -> RemoteHost:
+    def address(self, host: str) -> Address:
+        """How ssh reaches it. Raises UsageError for this machine, and for one that is no host."""
+        if self._is_local(host):
+            raise UsageError(f"{host} is this machine", hint="the command is for hosts that ssh reaches")
         section = self._wiring.config.hosts[host]
         assert section.ssh is not None
-        address = Address(host, section.ssh, section.options, section.jump, section.program)
+        return Address(host, section.ssh, section.options, section.jump, section.program)
+
+    def shell(self, host: str, password: str | None) -> RemoteShell:
+        """A shell there; `password` is what sudo is told. Only with shared connections."""
+        assert self._connections is not None
+        return RemoteShell(self.address(host), shared=self._connections.path, password=password)
+
+    def variables(self) -> dict[str, str]:
+        """Those that bgmon.yml names, as they are set here."""
+        text = self._resources.config_file.read_text(encoding="utf-8")
+        return {name: os.environ[name] for name in _VARIABLE.findall(text) if name in os.environ}
+
+    def _remote(self, host: str) -> RemoteHost:
+        section, address = self._wiring.config.hosts[host], self.address(host)
         shared = self._connections.path if self._connections else None
         return RemoteHost(address, shared=shared, patience=section.patience)
 
-    def _job(self, argv: list[str], host: str, services: Iterable[str]) -> dict[str, Any]:
+    def _job(self, argv: list[str], host: str, services: Iterable[str], *, adopt: bool) -> dict[str, Any]:
         """What a remote bgmon needs: the file, the variables it names, and for a deploy hooks and secrets as well."""
         text = self._resources.config_file.read_text(encoding="utf-8")
-        environ = {name: os.environ[name] for name in _VARIABLE.findall(text) if name in os.environ}
-        adopt = argv[:1] == ["deploy"]
-        if adopt or (argv[:1] == ["rollback"] and "--current-config" in argv):
+        environ = self.variables()
+        deploys = argv[:1] == ["deploy"]
+        adopt = adopt or deploys
+        if deploys or (argv[:1] == ["rollback"] and "--current-config" in argv):
             for service in services:
                 if service in self._wiring.specs:
                     environ |= self._resources.secrets.resolve(needed(self._wiring.specs[service]))

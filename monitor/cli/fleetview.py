@@ -16,7 +16,16 @@ from monitor.cli.output import emit_event, unheard
 from monitor.cli.progress import MARKS
 
 Tell = Callable[[str, Mapping[str, Any]], None]
-_STATES: Final = {"done": "[green]✔[/]", "failed": "[red]✘[/]", "unknown": "[red]?[/]", "undone": "[yellow]↺[/]"}
+_STATES: Final = {
+    "done": "[green]✔[/]",
+    "failed": "[red]✘[/]",
+    "unknown": "[red]?[/]",
+    "undone": "[yellow]↺[/]",
+    "ok": "[green]✔[/]",
+    "changed": "[green]✔[/]",
+    "would": "[cyan]+[/]",
+    "skipped": "[yellow]![/]",
+}
 _QUIET: Final = frozenset({"progress", "gate", "held"})
 
 
@@ -58,7 +67,7 @@ def _plain(event: Mapping[str, Any]) -> str:
 
 
 def _mark(event: Mapping[str, Any]) -> str:
-    if event.get("event") == "host":
+    if event.get("event") in {"host", "step"}:
         return _STATES.get(str(event.get("state")), "·")
     return MARKS.get(str(event.get("event")), "·")
 

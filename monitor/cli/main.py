@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "restart": ("restart", "Restart a service's container."),
     "rollback": ("rollback", "Go back to the last good version, or a given one."),
     "schema": ("schema", "Print the JSON Schema of bgmon.yml, for editors."),
+    "server": ("server", "Make machines hosts of this project, upgrade them, or take bgmon off."),
     "silence": ("silence", "Keep alerts quiet for a while."),
     "start": ("start", "Start a service that was stopped."),
     "status": ("status", "Show what runs, in which color and version."),

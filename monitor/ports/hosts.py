@@ -22,6 +22,7 @@ class Hosts(Protocol):
         services: Sequence[str] = (),
         job: str | None = None,
         stop: threading.Event | None = None,
+        adopt: bool = False,
     ) -> int:
         """Run a command to its end; its exit code.
 
@@ -32,6 +33,7 @@ class Hosts(Protocol):
             services: those whose secrets it needs.
             job: a name that makes the command outlive a lost connection; the same name runs it once.
             stop: when it is set, the command is asked to come to an orderly end.
+            adopt: bgmon.yml and the hooks stay on the host, as a deploy leaves them.
 
         Raises:
             UnreachableError: the host cannot be reached, or was silent for too long.
