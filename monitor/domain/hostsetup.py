@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from monitor.domain.digits import digits
+
 LEAST_PYTHON: Final = (3, 11)
 APT_SYSTEMS: Final = ("debian", "ubuntu")
 
@@ -58,7 +60,7 @@ def facts(said: str) -> HostFacts:
         machine=of("machine"),
         libc=of("libc").rpartition(" ")[2],
         user=of("user"),
-        uid=int(of("uid")) if of("uid").isdecimal() else -1,
+        uid=int(of("uid")) if digits(of("uid")) else -1,
         home=of("home"),
         state=of("state"),
         systemd=of("systemd") == "yes",

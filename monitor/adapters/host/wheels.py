@@ -16,7 +16,7 @@ from typing import Final
 from monitor.domain.hostsetup import number, platforms
 from monitor.errors import BgmonError, UsageError
 
-_PIP: Final = (sys.executable, "-m", "pip")
+_PIP: Final = (sys.executable, "-P", "-m", "pip")
 _QUIET: Final = ("--quiet", "--disable-pip-version-check", "--no-input")
 
 
