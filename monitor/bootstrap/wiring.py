@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from monitor.domain.deploy.spec import ServiceSpec
     from monitor.domain.logs.events import EventRule
     from monitor.domain.logs.rules import LogRule
+    from monitor.domain.proxy.peering import Peering
     from monitor.domain.proxy.routes import ServiceRoute
     from monitor.ports.annotations import Annotations
     from monitor.ports.logs import LogSource
@@ -55,6 +56,20 @@ class Wiring:
             issued=self.resources.certificates,
             engine=lambda: self.resources.engine,
             own=self.resources.own,
+            peers=self.peers,
+        )
+
+    @cached_property
+    def peers(self) -> Peering | None:
+        """The other hosts' proxies, as far as bgmon.yml has them and names this machine."""
+        from monitor.bootstrap.hosts import names_of_this_host
+        from monitor.domain.proxy.peering import peering
+
+        return peering(
+            self.config.proxy.peer_port,
+            self.config.addresses,
+            {name: one.hosts for name, one in self.config.services.items() if one.internal is not None},
+            names_of_this_host(self.config.project),
         )
 
     def routes(self) -> list[ServiceRoute]:
@@ -68,7 +83,7 @@ class Wiring:
         from monitor.adapters.haproxy.make import settings_of
         from monitor.render.haproxy import CONFIG, render
 
-        return render(self.routes(), settings_of(self.config.proxy)).files[CONFIG]
+        return render(self.routes(), settings_of(self.config.proxy, self.peers)).files[CONFIG]
 
     @cached_property
     def messages(self) -> Messages:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from monitor.config.base import Duration, Model, Size, Word, parse_address, parse_host, parse_port
+from monitor.config.base import MAX_PORT, Duration, Model, Size, Word, parse_address, parse_host, parse_port
 from monitor.config.entry import Network, as_tuple
 from monitor.config.tls import AcmeSection, TlsSection
 
@@ -62,6 +62,9 @@ class ProxySection(Model):
     redirect_https: bool = True
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     """Addresses on which `internal:` ports are bound. Set the host's private address to let other hosts call."""
+    peer_port: int | None = Field(default=None, ge=1, le=MAX_PORT)
+    """Port on each host's private address where the hosts' proxies hand requests of `internal` services on to each
+    other; free on every host. None: each proxy leads to its own host alone."""
     reach: Literal["auto", "address", "port"] = "auto"
     """How containers are reached: by their own `address` on the project's network, or by a `port` published on
     loopback. `auto` takes the address where the engine's bridge is on this host, which `bgmon doctor` tells."""

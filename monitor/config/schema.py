@@ -16,7 +16,7 @@ from monitor.config.proxy import ProxySection
 from monitor.config.service import ServiceSection
 from monitor.config.tls import check_names
 from monitor.config.watch import WatchSection
-from monitor.domain.internalnames import is_address
+from monitor.domain.internalnames import HostAddress, is_address
 from monitor.domain.names import RESERVED_SERVICES
 
 _SSH_HOST: Final = re.compile(r"[A-Za-z0-9_.:%\[\]-]+/?")
@@ -110,6 +110,12 @@ class Config(Model):
         self._variables, self._sealed = secrets, sealed
         return self
 
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """The private address of each host where it is known."""
+        known = {name: HostAddress(host.address, host.ssh).known for name, host in self.hosts.items()}
+        return {name: address for name, address in known.items() if address is not None}
+
     def _hosts_of(self, name: str, service: ServiceSection) -> None:
         for host in service.hosts:
             if host not in self.hosts:
@@ -118,6 +124,10 @@ class Config(Model):
         first = service.deploy.hosts.first
         if first is not None and first not in service.hosts:
             raise ValueError(f"services.{name}.deploy.hosts.first: {first!r} is none of the service's hosts")
+        if self.proxy.peer_port is not None and service.internal is not None:
+            for host in service.hosts:
+                if host not in self.addresses:
+                    raise ValueError(f"hosts.{host}.address: proxy.peer_port needs it, for {name} has an internal name")
 
     @model_validator(mode="after")
     def _references(self) -> Config:

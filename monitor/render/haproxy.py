@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from monitor.domain.names import COLORS, Color
+from monitor.domain.proxy.peering import Peer
 from monitor.domain.proxy.routes import ServiceRoute, Slot
 from monitor.domain.proxy.settings import ProxySettings
 from monitor.domain.proxy.table import (
@@ -185,6 +186,8 @@ def _files(
         wildcards=wildcards(table),
         strips={entry.prefix: _strip_pattern(entry.prefix) for entry in table if entry.strip},
         tls_port=_tls_port(settings),
+        peering=settings.peering,
+        balanced=_balanced(routes, settings),
         backends=[_backend(route, settings) for route in routes],
         log_format=log_format(),
         host_pattern=HOST_PATTERN,
@@ -195,6 +198,12 @@ def _files(
         ms=lambda seconds: f"{round(seconds * 1000)}ms",
     )
     return files
+
+
+def _balanced(routes: Sequence[ServiceRoute], settings: ProxySettings) -> dict[str, tuple[Peer, ...]]:
+    """Where else each service with an internal name runs."""
+    others = settings.peering.others if settings.peering is not None else {}
+    return {one.service: others[one.service] for one in routes if one.internal is not None and one.service in others}
 
 
 def log_format() -> str:

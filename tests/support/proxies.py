@@ -19,6 +19,7 @@ from monitor.adapters.state.db import Database
 from monitor.config.proxy import ProxySection
 from monitor.domain.deploy.spec import RouteSpec
 from monitor.domain.names import Color
+from monitor.domain.proxy.peering import Peering
 from monitor.domain.proxy.routes import ServiceRoute, Slot
 from monitor.domain.proxy.settings import ProxySettings
 
@@ -30,6 +31,7 @@ class ProxyWorld:
         self.run, self.folder, self.project, self.image = run, folder, project, image
         self.port = free_port()
         self.section: dict[str, Any] = {"run": run, "image": image or "none", "listen": (f"127.0.0.1:{self.port}",)}
+        self.peers: Peering | None = None
         self.certificates = FileCertificates(folder / "certificates", folder)
         self._engines: list[DockerEngine] = []
         self.database = Database(folder / "state.db")
@@ -59,6 +61,7 @@ class ProxyWorld:
             issued=self.certificates,
             engine=self._engine,
             own=self.own,
+            peers=self.peers,
         )
         return self.driver
 

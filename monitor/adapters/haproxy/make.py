@@ -13,13 +13,14 @@ from monitor.adapters.haproxy.process import ProcessRunner
 from monitor.config.proxy import ProxySection
 from monitor.config.tls import TlsSection
 from monitor.domain.deploy.spec import TlsFiles
+from monitor.domain.proxy.peering import Peering
 from monitor.domain.proxy.settings import ProxySettings, ProxyTimeouts
 from monitor.ports.certificates import IssuedCertificates
 from monitor.ports.engine import Engine
 from monitor.ports.own import OwnContainers
 
 
-def settings_of(section: ProxySection) -> ProxySettings:
+def settings_of(section: ProxySection, peers: Peering | None = None) -> ProxySettings:
     return ProxySettings(
         listen=section.listen,
         tls_listen=section.tls_listen,
@@ -36,6 +37,7 @@ def settings_of(section: ProxySection) -> ProxySettings:
         trusted=section.trusted,
         accept_proxy=section.accept_proxy,
         privileged=section.run == "container" or os.geteuid() == 0,
+        peering=peers,
     )
 
 
@@ -48,6 +50,7 @@ def make_proxy(
     issued: IssuedCertificates,
     engine: Callable[[], Engine],
     own: OwnContainers,
+    peers: Peering | None = None,
 ) -> HAProxy:
     """The driver for one project on this host.
 
@@ -59,8 +62,9 @@ def make_proxy(
         issued: certificates got by ACME.
         engine: asked for only when the proxy runs in a container.
         own: the containers that bgmon made.
+        peers: the other hosts' proxies.
     """
-    files = ProxyFiles(folder, settings_of(section), base, issued)
+    files = ProxyFiles(folder, settings_of(section, peers), base, issued)
     if section.run == "process":
         return HAProxy(files, ProcessRunner(folder, section.binary))
     return HAProxy(files, ContainerRunner(engine(), own, project, folder, section.image))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from monitor.domain.deploy.spec import TlsFiles
+from monitor.domain.proxy.peering import Peering
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,4 @@ class ProxySettings:
     trusted: tuple[str, ...] = ()  # networks whose word on the client counts
     accept_proxy: tuple[str, ...] = ()  # listeners on which those peers may send the PROXY protocol
     privileged: bool = False
+    peering: Peering | None = None  # the other hosts' proxies

@@ -141,6 +141,8 @@ def binds(routes: Sequence[ServiceRoute], settings: ProxySettings) -> dict[str, 
     for listener in listeners(routes):
         names = " and ".join(service for _, service in listener.services)
         wanted += [(f"{address}:{listener.port}", f"internal of {names}") for address in settings.internal_listen]
+    if settings.peering is not None:
+        wanted.append((settings.peering.listen, "proxy.peer_port"))
     found: dict[str, str] = {}
     for address, purpose in wanted:
         if address in found:
