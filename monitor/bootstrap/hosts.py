@@ -14,10 +14,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from monitor.adapters.host import received
 from monitor.adapters.host.locks import who
 from monitor.adapters.ssh.client import Address, Connections, RemoteHost
 from monitor.adapters.ssh.shell import RemoteShell
-from monitor.bootstrap.jobs import given_name
+from monitor.bootstrap.paths import default_root
 from monitor.domain.sealing import needed
 from monitor.errors import BgmonError, UsageError
 
@@ -33,11 +34,7 @@ _VARIABLE: Final = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 def names_of_this_host(project: str) -> set[str]:
     """What this machine may be called under `hosts`: BGMON_HOST, else its host name and what callers call it."""
-    given = os.environ.get("BGMON_HOST")
-    if given:
-        return {given}
-    called = given_name(project)
-    return {socket.gethostname(), *([called] if called else [])}
+    return received.names_here(default_root(), project)
 
 
 class ProjectHosts:

@@ -18,8 +18,3 @@ def adopt(project: str, config: str, hooks: Mapping[str, bytes] | None, host: st
 def lasting_jobs() -> Jobs:
     """Those that go on when their caller is cut off."""
     return Jobs(default_root() / "jobs")
-
-
-def given_name(project: str) -> str | None:
-    """What the callers' bgmon.yml calls this host; None when none ever sent a command."""
-    return received.given_name(default_root(), project)

@@ -62,14 +62,15 @@ class Wiring:
     @cached_property
     def peers(self) -> Peering | None:
         """The other hosts' proxies, as far as bgmon.yml has them and names this machine."""
-        from monitor.bootstrap.hosts import names_of_this_host
+        from monitor.adapters.host.received import names_here
+        from monitor.bootstrap.paths import default_root
         from monitor.domain.proxy.peering import peering
 
         return peering(
             self.config.proxy.peer_port,
             self.config.addresses,
             {name: one.hosts for name, one in self.config.services.items() if one.internal is not None},
-            names_of_this_host(self.config.project),
+            names_here(default_root(), self.config.project),
         )
 
     def routes(self) -> list[ServiceRoute]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,15 @@ def given_name(root: Path, project: str) -> str | None:
         return (root / "projects" / project / _NAME).read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
+
+
+def names_here(root: Path, project: str) -> set[str]:
+    """What this machine may be called under `hosts`: BGMON_HOST, else its host name and what callers call it."""
+    given = os.environ.get("BGMON_HOST")
+    if given:
+        return {given}
+    called = given_name(root, project)
+    return {socket.gethostname(), *([called] if called else [])}
 
 
 def adopt(root: Path, project: str, config: str, hooks: Mapping[str, bytes] | None, host: str) -> Path:

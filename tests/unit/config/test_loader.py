@@ -75,6 +75,11 @@ def test_a_mistake_in_a_service_is_named(extra: str, message: str) -> None:
             "services.c.route: X/ already belongs to a",
         ),
         ("project: shop\nservices:\n  a: {image: b, route: {host: x}}\n", "a service with a route or an internal name needs a port"),
+        (
+            "project: shop\nhosts: {x: {ssh: root@x.test}}\nproxy: {peer_port: 7300}\n"
+            "services:\n  a: {image: b, port: 80, internal: 'a.internal:80', hosts: [x]}\n",
+            "hosts.x.address: proxy.peer_port needs it, for a has an internal name",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_whole_is_named(text: str, message: str) -> None:
