@@ -76,8 +76,7 @@ def test_a_mistake_in_a_service_is_named(extra: str, message: str) -> None:
         ),
         ("project: shop\nservices:\n  a: {image: b, route: {host: x}}\n", "a service with a route or an internal name needs a port"),
         (
-            "project: shop\nhosts: {x: {ssh: root@x.test}}\nproxy: {peer_port: 7300}\n"
-            "services:\n  a: {image: b, port: 80, internal: 'a.internal:80', hosts: [x]}\n",
+            "project: shop\nhosts: {x: {ssh: root@x.test}}\nproxy: {peer_port: 7300}\nservices:\n  a: {image: b, port: 80, internal: 'a.internal:80', hosts: [x]}\n",
             "hosts.x.address: proxy.peer_port needs it, for a has an internal name",
         ),
     ],
