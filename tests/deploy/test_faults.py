@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import pytest
 from monitor.errors import BakeFailed, Conflict, EngineUnreachable, GateFailed, LockedError, PullFailed
 from monitor.services.deploy.deployer import deploy
 from monitor.services.deploy.deps import DeployRequest
+from tests.support.ports import taken_ports
 from tests.support.registry import Registry
 from tests.support.stage import REPOSITORY, Stage
 from tests.support.wait import wait_until
@@ -98,16 +98,14 @@ def test_a_green_killed_by_its_memory_limit(stage: Stage) -> None:
 
 
 def test_a_port_taken_by_a_stranger_is_passed_over(stage: Stage) -> None:
-    low = int(stage.config["proxy"]["ports"].partition("-")[0])
-    with socket.create_server(("127.0.0.1", low)), socket.create_server(("127.0.0.1", low + 1)):
+    with taken_ports(2) as low:
         stage.config["proxy"] |= {"reach": "port", "ports": f"{low}-{low + 2}"}
         stage.write()
         assert stage.deploy("v1").port == low + 2
 
 
 def test_no_free_port_is_said(stage: Stage) -> None:
-    low = int(stage.config["proxy"]["ports"].partition("-")[0])
-    with socket.create_server(("127.0.0.1", low)), socket.create_server(("127.0.0.1", low + 1)):
+    with taken_ports(2) as low:
         stage.config["proxy"] |= {"reach": "port", "ports": f"{low}-{low + 1}"}
         stage.write()
         result = stage.run("deploy", "core", "--tag", "v1")

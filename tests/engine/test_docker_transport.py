@@ -32,9 +32,10 @@ def forwarded(docker_host: str, context: ssl.SSLContext | None = None) -> Iterat
                 if context is not None:
                     near = context.wrap_socket(near, server_side=True)
                 far.connect(docker_host.removeprefix("unix://"))
-                back = threading.Thread(target=_pump, args=(far, near), daemon=True)
+                exec_asked = threading.Event()
+                back = threading.Thread(target=_answer, args=(far, near, exec_asked), daemon=True)
                 back.start()
-                _pump(near, far)
+                _ask(near, far, exec_asked)
                 back.join()
             near.close()
 
@@ -52,12 +53,26 @@ def forwarded(docker_host: str, context: ssl.SSLContext | None = None) -> Iterat
             thread.join()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _ask(client: socket.socket, engine: socket.socket, exec_asked: threading.Event) -> None:
     with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
+        while data := client.recv(65536):
+            if b"/exec/" in data and b"/start HTTP/" in data:
+                exec_asked.set()
+            engine.sendall(data)
     with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+        engine.shutdown(socket.SHUT_RDWR)
+
+
+def _answer(engine: socket.socket, client: socket.socket, exec_asked: threading.Event) -> None:
+    """What a command printed goes out in one piece with the answer's head, as a busy network may put it together."""
+    with contextlib.suppress(OSError):
+        while data := engine.recv(65536):
+            if exec_asked.is_set():
+                while more := engine.recv(65536):
+                    data += more
+            client.sendall(data)
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture(scope="module")

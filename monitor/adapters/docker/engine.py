@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import docker.errors
 from docker.utils import version_gte
 
-from monitor.adapters.docker import cgroup, decode
+from monitor.adapters.docker import cgroup, decode, execs
 from monitor.adapters.docker.client import Connection
 from monitor.adapters.docker.create_args import create_arguments, restart_policy
 from monitor.adapters.docker.errors import OTHER_VERSION, border, translate
@@ -259,10 +259,7 @@ class DockerEngine:
 
     def exec(self, ref: str, command: tuple[str, ...], *, user: str | None = None) -> tuple[int, bytes]:
         with self._doing(f"running {command[0]} in {ref}"):
-            client = self._connection.client
-            made = client.exec_create(ref, list(command), user=user or "")
-            output: bytes = client.exec_start(made["Id"])
-            return client.exec_inspect(made["Id"])["ExitCode"], output
+            return execs.run(self._connection.client, ref, command, user=user)
 
     def top(self, ref: str) -> list[str]:
         with self._doing(f"listing the processes of {ref}"):

@@ -53,6 +53,18 @@ class Lines:
         return line
 
 
+def frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
+    """The number of the stream and the content of each whole frame; takes them out of the buffer."""
+    while len(buffer) >= _HEADER.size:
+        stream, length = _HEADER.unpack_from(buffer)
+        end = _HEADER.size + length
+        if len(buffer) < end:
+            return
+        frame = bytes(buffer[_HEADER.size : end])
+        del buffer[:end]
+        yield stream, frame
+
+
 class Demultiplexer:
     """Frames in, in whatever pieces they come; lines out, each stream's for itself."""
 
@@ -67,17 +79,9 @@ class Demultiplexer:
             yield from self._stream(0).feed(data)
             return
         self._buffer += data
-        while len(self._buffer) >= _HEADER.size:
-            stream, length = _HEADER.unpack_from(self._buffer)
-            end = _HEADER.size + length
-            if len(self._buffer) < end:
-                return
-            frame = bytes(self._buffer[_HEADER.size : end])
-            del self._buffer[:end]
+        for stream, frame in frames(self._buffer):
             lines = self._stream(stream)
-            if self._timestamps and lines.open:
-                frame = frame.partition(b" ")[2]
-            yield from lines.feed(frame)
+            yield from lines.feed(frame.partition(b" ")[2] if self._timestamps and lines.open else frame)
 
     def rest(self) -> Iterator[bytes]:
         for lines in self._streams.values():

@@ -23,6 +23,7 @@ def request(
     *,
     params: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
+    json: object = None,
     read_timeout: float | None,
 ) -> requests.Response:
     """Ask, and leave the body to be read. Raises what the SDK raises.
@@ -34,6 +35,7 @@ def request(
         f"{client.base_url}/v{client.api_version}{quote(path)}",
         params=params,
         headers={"Connection": "close", **(headers or {})},
+        json=json,
         stream=True,
         timeout=(CONNECT_TIMEOUT, read_timeout),
     )
