@@ -128,7 +128,7 @@ def run() -> None:
             watch=watch,
             settings=settings,
             events=engine,
-            make_prober=HttpProber,
+            make_prober=lambda: HttpProber(lambda _: {}),
             selfcheck=fine,
             alerting=alerts,
             scheduler=ApScheduler(),

@@ -55,7 +55,7 @@ def make_deps(
         secrets=resources.secrets,
         hooks=HookFolder(resources.folder / ".bgmon" / "hooks", resources.folder),
         host=LocalHost(),
-        prober=BlockingProber(),
+        prober=BlockingProber(resources.secrets.resolve),
         clock=SystemClock(),
         port_range=current().config.proxy.ports,
         reach=current().config.proxy.reach,

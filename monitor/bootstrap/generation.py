@@ -60,7 +60,7 @@ class Generation:
         """What the generated files cannot do as bgmon.yml has it, such as a channel that others do not know."""
         from monitor.config.findings import noted
 
-        return noted(self.site, self._config_file)
+        return noted(self._config, self.site, self._config_file)
 
     def inputs(self, sources: Sources) -> str:
         """A hash of everything that generated files depend on, bgmon's own code included."""

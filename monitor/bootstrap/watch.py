@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from monitor.adapters.docker.engine import DockerEngine
@@ -86,7 +87,7 @@ def _watch_deps(
 def make_one_shot(resources: Resources, wiring: Wiring, alerting: Alerting) -> OneShot:
     """For `bgmon watch --once`. Alerts are put into the outbox; who calls it has them delivered."""
     deps = _watch_deps(resources, lambda: wiring, alerting, lambda: False)
-    return OneShot(deps, settings(wiring), HttpProber)
+    return OneShot(deps, settings(wiring), partial(HttpProber, resources.secrets.resolve))
 
 
 def make_view(
@@ -159,7 +160,7 @@ def make_daemon(
             watch=watch,
             settings=settings(current()),
             events=resources.engine,
-            make_prober=HttpProber,
+            make_prober=partial(HttpProber, resources.secrets.resolve),
             selfcheck=loopback,
             alerting=alerting,
             scheduler=ApScheduler(),

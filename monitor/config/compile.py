@@ -7,21 +7,41 @@ from collections.abc import Mapping
 from pydantic import TypeAdapter
 
 from monitor.config.schema import Config
-from monitor.config.service import ServiceSection
+from monitor.config.service import HealthSection, ServiceSection
+from monitor.config.yamlfile import Path
 from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.sealing import literal, variables
 
 _SPEC = TypeAdapter(ServiceSpec)
 _NOT_IN_SPEC = {"build", "logs", "slo"}
 
 
-def service_spec(name: str, section: ServiceSection, sealed: Mapping[str, str] | None = None) -> ServiceSpec:
+def service_spec(name: str, section: ServiceSection, sealed: Mapping[Path, str] | None = None) -> ServiceSpec:
     """The plain policy of one service. Field names are the same on both sides; a test holds them to it.
 
-    `sealed` are the variables of `env` that hold secrets, as texts that name them.
+    `sealed` are the settings that hold secrets, as texts that name them: see `Config.sealed`.
     """
     given = section.model_dump(exclude=_NOT_IN_SPEC)
-    env = {key: value for key, value in section.env.items() if key not in (sealed or {})}
-    return _SPEC.validate_python({"name": name, **given, "env": env, "sealed": dict(sealed or {})})
+    texts = sealed or {}
+    hidden = {str(path[-1]): text for path, text in texts.items() if path[0] == "env"}
+    given["env"] = {key: value for key, value in section.env.items() if key not in hidden}
+    probe = {path: text for path, text in texts.items() if path[0] == "health"}
+    if probe:
+        given["health"] |= _sealed_probe(section.health, probe)
+    return _SPEC.validate_python({"name": name, **given, "sealed": hidden})
+
+
+def _sealed_probe(health: HealthSection, texts: Mapping[Path, str]) -> dict[str, object]:
+    """With one secret among them, all of what is sent is recorded as a template."""
+
+    def template(value: str, *place: str) -> str:
+        return texts.get(("health", *place), literal(value))
+
+    return {
+        "path": None if health.path is None else template(health.path, "path"),
+        "headers": {name: template(value, "headers", name) for name, value in health.headers.items()},
+        "variables": variables(texts.values()),
+    }
 
 
 def service_specs(config: Config) -> dict[str, ServiceSpec]:

@@ -19,10 +19,17 @@ def refused(config: Config, catalogue: Catalogue, file: FilePath) -> list[Proble
     return _placed(found, file) if found else []
 
 
-def noted(site: Site, file: FilePath) -> list[Problem]:
-    """Channels that the engine which speaks cannot reach, or only in part."""
+def noted(config: Config, site: Site, file: FilePath) -> list[Problem]:
+    """Channels that the engine which speaks cannot reach, or only in part; secrets that are recorded as they are."""
     found = [(_path(key), message) for key, message in notices(site)]
+    found += list(_exposed(config))
     return _placed(found, file) if found else []
+
+
+def _exposed(config: Config) -> Iterator[tuple[Path, str]]:
+    for path, names in config.exposed.items():
+        shown = ", ".join(f"${{{name}}}" for name in names)
+        yield path, f"the secret {shown} is recorded with each release as it is; `secrets` and `env` keep it apart"
 
 
 def _deaf_objectives(config: Config, catalogue: Catalogue) -> Iterator[tuple[Path, str]]:

@@ -96,7 +96,7 @@ def _checked(document: Document, environ: Mapping[str, str]) -> Config:
         places = [path_of(dict(item)) for item in error.errors(include_url=False, include_input=False)]
         problems = zip(problems_of(document, error, Config), places, strict=False)
         raise ConfigError([substitution.mask(problem, path) for problem, path in problems]) from None
-    return config.with_variables(substitution.secrets, substitution.sealed)
+    return config.with_variables(substitution.secrets, substitution.sealed, substitution.exposed)
 
 
 def problems_of(document: Document, error: ValidationError, model: type[BaseModel]) -> list[Problem]:

@@ -16,6 +16,7 @@ from monitor.config.proxy import ProxySection
 from monitor.config.service import ServiceSection
 from monitor.config.tls import check_names
 from monitor.config.watch import WatchSection
+from monitor.config.yamlfile import Path
 from monitor.domain.internalnames import HostAddress, is_address
 from monitor.domain.names import RESERVED_SERVICES
 
@@ -94,20 +95,31 @@ class Config(Model):
     generate: GenerateSection = GenerateSection()
     """What `bgmon generate` writes."""
     _variables: dict[str, str] = PrivateAttr(default_factory=dict)
-    _sealed: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
+    _sealed: Mapping[Path, str] = PrivateAttr(default_factory=dict)
+    _exposed: Mapping[Path, tuple[str, ...]] = PrivateAttr(default_factory=dict)
 
     @property
     def variables(self) -> Mapping[str, str]:
         """The values that `${VAR}` stood for and that count as secret, by variable."""
         return self._variables
 
-    def sealed(self, service: str) -> Mapping[str, str]:
-        """Of a service's `env`, the texts that hold such a variable, as they stand in the file."""
-        return self._sealed.get(service, {})
+    @property
+    def exposed(self) -> Mapping[Path, tuple[str, ...]]:
+        """Where in a service such variables stand in a setting that is recorded with the value, and which."""
+        return self._exposed
 
-    def with_variables(self, secrets: dict[str, str], sealed: dict[str, dict[str, str]]) -> Config:
+    def sealed(self, service: str) -> Mapping[Path, str]:
+        """The texts of a service that hold such a variable and are recorded as they stand in the file.
+
+        By their place in the service's section: ("env", NAME), ("health", "path"), ("health", "headers", NAME).
+        """
+        return {path[2:]: text for path, text in self._sealed.items() if path[1] == service}
+
+    def with_variables(
+        self, secrets: dict[str, str], sealed: Mapping[Path, str], exposed: Mapping[Path, tuple[str, ...]]
+    ) -> Config:
         """For the loader, which alone knows them."""
-        self._variables, self._sealed = secrets, sealed
+        self._variables, self._sealed, self._exposed = secrets, sealed, exposed
         return self
 
     @property

@@ -13,6 +13,7 @@ from monitor.domain.secretnames import looks_secret
 from monitor.errors import Problem
 
 _TELLING: Final = 6  # so many characters of a value in a row are more of it than a message may hold
+_CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie")  # headers
 _LONGEST: Final = 400  # of a message; whoever wrote a value of a page knows it
 
 
@@ -20,13 +21,15 @@ class Substitution:
     """Puts variables in.
 
     `problems` are the variables that are not set; `secrets` the values that count as secret, by variable; `sealed` the
-    texts of environment variables that hold such a value, by service and name, as they stand in the file.
+    texts that hold such a value, as they stand in the file, of settings that are recorded in this form; `exposed` the
+    variables of such values in other settings of a service, which are recorded with the value.
     """
 
     def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
         self.secrets: dict[str, str] = {}
-        self.sealed: dict[str, dict[str, str]] = {}
+        self.sealed: dict[Path, str] = {}
+        self.exposed: dict[Path, tuple[str, ...]] = {}
         self._document = document
         self._environ = environ
         self._used: dict[Path, dict[str, str]] = {}
@@ -43,14 +46,25 @@ class Substitution:
         used = self._used.get(path, {})
         secret = {name: value for name, value in used.items() if looks_secret(name, value)}
         match path:
-            case "services", service, "env", name:
+            case "services", _, "env", name:
                 secret = used if looks_secret(str(name), made) else secret
-                if secret:
-                    self.sealed.setdefault(str(service), {})[str(name)] = text
-            case "services", _, "build", "args", name if looks_secret(str(name), made):
-                secret = used
+                self._seal(path, text, secret)
+            case "services", _, "health", "headers", name:
+                credentials = str(name).lower() in _CREDENTIALS or looks_secret(str(name), made)
+                secret = used if credentials else secret
+                self._seal(path, text, secret)
+            case "services", _, "health", "path":
+                self._seal(path, text, secret)
+            case "services", _, "build", "args", name:  # `bgmon build` says what is wrong with those
+                secret = used if looks_secret(str(name), made) else secret
+            case "services", *_ if secret:
+                self.exposed[path] = tuple(secret)
         self.secrets |= secret
         return made
+
+    def _seal(self, path: Path, text: str, secret: Mapping[str, str]) -> None:
+        if secret:
+            self.sealed[path] = text
 
     def _value(self, match: re.Match[str], path: Path) -> str:
         name = match[1]

@@ -1,4 +1,4 @@
-"""Environment variables that hold a secret: recorded as the text that names its variable, never with its value."""
+"""Settings that hold a secret: recorded as the text that names its variable, never with its value."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     'postgres://app:secret@db/${x}'
     """
     return VARIABLE.sub(lambda match: "${" if match[1] is None else values[match[1]], template)
+
+
+def literal(text: str) -> str:
+    """The template that stands for this very text."""
+    return text.replace("${", "$${")
 
 
 def variables(templates: Iterable[str]) -> tuple[str, ...]:

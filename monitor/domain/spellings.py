@@ -52,6 +52,14 @@ def _spelled(text: str) -> bytes:
 
 
 def _character(character: str) -> bytes:
+    if character != "'":
+        return _form(character)
+    # In a shell's quoted word, one ends the quotes, stands behind a backslash or in other quotes, and begins them anew.
+    quote, others = _form("'"), _form('"')
+    return b"(?:" + quote + b"(?:" + others + quote + others + quote + b"|" + quote * 2 + b")?)"
+
+
+def _form(character: str) -> bytes:
     if character.isascii() and character.isalnum():
         return character.encode()
     raw = character.encode("utf-8", "surrogatepass")

@@ -36,6 +36,7 @@ from monitor.services.watchdog.daemon import Daemon
 from monitor.services.watchdog.daemon_deps import DaemonDeps
 from monitor.services.watchdog.deps import WatchDeps, WatchSettings
 from monitor.testing.alerts import FakeAlerts
+from tests.support.secretless import no_values
 from tests.support.wait import wait_until
 
 
@@ -190,7 +191,7 @@ class Watched:
             "watch": watch,
             "settings": self.settings,
             "events": self.engine,
-            "make_prober": HttpProber,
+            "make_prober": lambda: HttpProber(no_values),
             "selfcheck": fine,
             "alerting": alerting or self.alerts,
             "scheduler": ApScheduler(),

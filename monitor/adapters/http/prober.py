@@ -11,7 +11,7 @@ import functools
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -21,6 +21,10 @@ import h11
 from monitor.adapters.http.body import MAX_BODY, as_text
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import ProbeAnswer, probe_url
+from monitor.domain.sealing import fill
+from monitor.errors import UsageError
+
+Values = Callable[[tuple[str, ...]], Mapping[str, str]]
 
 _READ: Final = 64 * 1024
 _MAX_HEAD: Final = 64 * 1024
@@ -37,13 +41,22 @@ class HttpProber:
     - The time-out is for everything, from the look-up of the name to the last byte.
     - No connection is kept: a service that accepts no new ones would look healthy for as long as an old one lives.
     - No name is cached, so that a changed DNS record is seen by the next probe.
+
+    Args:
+        values: gives the values of the policy's secret variables; a UsageError says which are missing.
     """
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
 
     async def probe(self, url: str, policy: HealthPolicy) -> ProbeAnswer:
         began = time.monotonic()
         try:
+            target, headers = self._opened(url, policy)
             async with asyncio.timeout(policy.timeout):
-                answer = await _ask(url, policy.headers)
+                answer = await _ask(target, headers)
+        except UsageError as missing:
+            answer = ProbeAnswer(status=0, error=str(missing))
         except TimeoutError:
             answer = ProbeAnswer(status=0, error=f"no answer within {policy.timeout:g} s")
         except (OSError, ValueError, h11.ProtocolError) as failure:
@@ -53,12 +66,22 @@ class HttpProber:
     async def close(self) -> None:
         """Nothing is kept between two probes."""
 
+    def _opened(self, url: str, policy: HealthPolicy) -> tuple[str, Mapping[str, str]]:
+        """What is asked and sent, with the secret values in it."""
+        if not policy.variables:
+            return url, policy.headers
+        values = self._values(policy.variables)
+        return fill(url, values), {name: fill(text, values) for name, text in policy.headers.items()}
+
 
 class BlockingProber:
-    """The Prober port: the same probe for those who run no event loop."""
+    """The Prober port: the same probe for those who run no event loop. `values` as for HttpProber."""
+
+    def __init__(self, values: Values) -> None:
+        self._prober = HttpProber(values)
 
     def probe(self, address: str, port: int, policy: HealthPolicy) -> ProbeAnswer:
-        return asyncio.run(HttpProber().probe(probe_url(policy, port, address), policy))
+        return asyncio.run(self._prober.probe(probe_url(policy, port, address), policy))
 
 
 async def _ask(url: str, headers: Mapping[str, str]) -> ProbeAnswer:

@@ -15,7 +15,10 @@ DeployOrder = Literal["start-first", "stop-first"]
 
 @dataclass(frozen=True, slots=True)
 class HealthPolicy:
-    """How to tell that a container serves. `path` None lets Docker's HEALTHCHECK decide where the image has one."""
+    """How to tell that a container serves. `path` None lets Docker's HEALTHCHECK decide where the image has one.
+
+    Where `variables` names secrets, `path` and the values of `headers` are texts with `${VAR}` in them: see sealing.py.
+    """
 
     mode: HealthMode = "auto"
     path: str | None = None
@@ -30,6 +33,7 @@ class HealthPolicy:
     headers: dict[str, str] = field(default_factory=dict)
     expect_headers: dict[str, str] = field(default_factory=dict)
     body: str | None = None
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from monitor.adapters.http.body import MAX_BODY
-from monitor.adapters.http.prober import BlockingProber, HttpProber
+from monitor.adapters.http.prober import BlockingProber, HttpProber, Values
 from monitor.adapters.http.selfcheck import loopback
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import ProbeAnswer
+from monitor.errors import UsageError
+from tests.support.secretless import no_values
 
 Habit = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 POLICY = HealthPolicy(timeout=0.3)
@@ -26,7 +28,12 @@ def run(story: Coroutine[Any, Any, ProbeAnswer]) -> ProbeAnswer:
 
 
 async def probe(
-    habit: Habit, policy: HealthPolicy = POLICY, path: str = "/health", *, connects: bool = True
+    habit: Habit,
+    policy: HealthPolicy = POLICY,
+    path: str = "/health",
+    *,
+    connects: bool = True,
+    values: Values = no_values,
 ) -> ProbeAnswer:
     ended = asyncio.Event()
 
@@ -40,7 +47,7 @@ async def probe(
             ended.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    prober = HttpProber()
+    prober = HttpProber(values)
     try:
         answer = await prober.probe(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}", policy)
         if connects:
@@ -143,7 +150,7 @@ def test_nobody_listens() -> None:
     async def story() -> ProbeAnswer:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
-            prober = HttpProber()
+            prober = HttpProber(no_values)
             try:
                 return await prober.probe(f"http://127.0.0.1:{unused.getsockname()[1]}/", POLICY)
             finally:
@@ -175,7 +182,7 @@ def test_a_name_is_looked_up_for_every_probe(monkeypatch: pytest.MonkeyPatch) ->
         port = server.sockets[0].getsockname()[1]
         monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
         try:
-            return [await HttpProber().probe(f"http://core.internal:{port}/", POLICY) for _ in range(4)]
+            return [await HttpProber(no_values).probe(f"http://core.internal:{port}/", POLICY) for _ in range(4)]
         finally:
             server.close()
             await server.wait_closed()
@@ -185,6 +192,34 @@ def test_a_name_is_looked_up_for_every_probe(monkeypatch: pytest.MonkeyPatch) ->
     assert second.status == 200
     assert third.error == "the name core.internal cannot be looked up"
     assert fourth.status == 200
+
+
+def test_secrets_are_put_into_what_is_asked_and_sent() -> None:
+    heads: list[bytes] = []
+
+    async def habit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await _head(reader))
+        writer.write(OK)
+
+    policy = HealthPolicy(
+        path="/health?key=${KEY}",
+        headers={"Authorization": "Bearer ${WORD}", "X-Text": "$${x}"},
+        variables=("KEY", "WORD"),
+    )
+    answer = run(probe(habit, policy, "/health?key=${KEY}", values=lambda _: {"KEY": "k-1", "WORD": "w-1"}))
+    assert answer.status == 200
+    assert heads[0].startswith(b"GET /health?key=k-1 HTTP/1.1\r\n")
+    assert b"Authorization: Bearer w-1\r\n" in heads[0]
+    assert b"X-Text: ${x}\r\n" in heads[0]
+
+
+def test_a_secret_that_is_not_set_is_no_answer() -> None:
+    def missing(names: tuple[str, ...]) -> dict[str, str]:
+        raise UsageError(f"secret {', '.join(names)}: not set")
+
+    policy = HealthPolicy(path="/${KEY}", variables=("KEY",))
+    answer = BlockingProber(missing).probe("127.0.0.1", 1, policy)
+    assert (answer.status, answer.error) == (0, "secret KEY: not set")
 
 
 def test_the_blocking_form_gives_the_same_answer() -> None:
@@ -198,7 +233,7 @@ def test_the_blocking_form_gives_the_same_answer() -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        answer = BlockingProber().probe("127.0.0.1", listener.getsockname()[1], HealthPolicy(path="/health"))
+        answer = BlockingProber(no_values).probe("127.0.0.1", listener.getsockname()[1], HealthPolicy(path="/health"))
         thread.join()
     assert (answer.status, answer.body) == (301, "abc")
     assert ("location", "/x") in answer.headers

@@ -12,7 +12,7 @@ import pytest
 
 from monitor.assets import assets
 from monitor.config.boards import load_boards
-from monitor.config.findings import refused
+from monitor.config.findings import noted, refused
 from monitor.config.loader import load_file, load_text
 from monitor.config.promql import problem_of_rule
 from monitor.config.rules import load_rules
@@ -108,6 +108,18 @@ def test_an_objective_that_can_never_page_is_refused(tmp_path: Path, slo: str, k
     problems = refused(load_file(file, {}), load_rules(assets("alert-rules")), file)
     assert [problem.key for problem in problems] == keys
     assert all(problem.line == 6 and "can never page" in problem.message for problem in problems)
+
+
+def test_a_secret_that_is_recorded_as_it_is_is_told_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "bgmon.yml"
+    file.write_text(
+        SERVICE + "    command: [serve, '--key=${API_KEY}', '--level=${LEVEL}']\n    env: {K: '${API_KEY}'}\n"
+    )
+    config = load_file(file, {"API_KEY": "k-12345678", "LEVEL": "low"})
+    (note,) = noted(config, site_of(config), file)
+    assert (note.line, note.key) == (6, "services.a.command[1]")
+    assert "${API_KEY}" in note.message
+    assert "k-12345678" not in str(note)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "Local", "America/Argentina/Ushuaia"])

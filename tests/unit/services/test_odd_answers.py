@@ -29,6 +29,7 @@ from monitor.services.watchdog.one_shot import OneShot
 from monitor.services.watchdog.probing import Probing
 from monitor.testing.engine import FakeEngine
 from tests.support.odd_server import Habit, odd_server, sends, sends_and_stays, sends_for_ever
+from tests.support.secretless import no_values
 
 TEXT = "état: all is well, and stays so"
 BODY = TEXT.encode()
@@ -140,7 +141,7 @@ class Elsewhere:
 
     def probe(self, address: str, port: int, policy: HealthPolicy) -> Any:
         del address
-        return BlockingProber().probe(self._address, port, policy)
+        return BlockingProber(no_values).probe(self._address, port, policy)
 
 
 def deploy_deps(address: str) -> Any:
@@ -193,7 +194,7 @@ def by_daemon(policy: HealthPolicy, address: str, port: int) -> str:
             return ""
 
         probing = Probing(
-            HttpProber(),
+            HttpProber(no_values),
             lambda: targets,
             on_verdict=lambda _: told.set(),
             selfcheck=fine,
@@ -215,7 +216,7 @@ def by_once(policy: HealthPolicy, address: str, port: int) -> str:
     deps: Any = SimpleNamespace(clock=SystemClock())
     shot = OneShot.__new__(OneShot)
     shot._deps, shot._verdicts = deps, {}
-    asyncio.run(shot._judge(HttpProber(), "core", Target("life", probe_url(policy, port, address), policy)))
+    asyncio.run(shot._judge(HttpProber(no_values), "core", Target("life", probe_url(policy, port, address), policy)))
     verdict = shot._verdict("core", "life")
     assert verdict is not None
     return verdict.detail
