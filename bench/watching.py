@@ -27,7 +27,7 @@ from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
 from monitor.adapters.state.watch import SqliteWatchStore
-from monitor.config.compile import service_spec, spec_to_json
+from monitor.config.compile import service_spec
 from monitor.config.service import ServiceSection
 from monitor.domain.containers import ContainerSpec
 from monitor.domain.deploy.records import DeployRecord, Release
@@ -65,7 +65,7 @@ def record(engine: FakeEngine, store: SqliteDeployStore, ports: list[int], inter
         container = engine.create(ContainerSpec(f"bench-{name}", IMAGE, labels))
         engine.start(container.id)
         store.begin(DeployRecord(name, name, "deploy", IMAGE, "v1", "bench", now))
-        release = Release(name, name, "blue", "v1", IMAGE, IMAGE, "v1", port, container.id, spec_to_json(spec), now)
+        release = Release(name, name, "blue", "v1", IMAGE, IMAGE, "v1", port, container.id, spec, now)
         store.finish(name, "deployed", at=now, release=release)
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import TypeAdapter
-
 from monitor.config.schema import Config
 from monitor.config.service import HealthSection, ServiceSection
 from monitor.config.yamlfile import Path
 from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.deploy.spec_codec import spec_of
 from monitor.domain.sealing import literal, variables
 
-_SPEC = TypeAdapter(ServiceSpec)
 _NOT_IN_SPEC = {"build", "logs", "slo"}
 
 
@@ -28,7 +26,7 @@ def service_spec(name: str, section: ServiceSection, sealed: Mapping[Path, str] 
     probe = {path: text for path, text in texts.items() if path[0] == "health"}
     if probe:
         given["health"] |= _sealed_probe(section.health, probe)
-    return _SPEC.validate_python({"name": name, **given, "sealed": hidden})
+    return spec_of({"name": name, **given, "sealed": hidden})
 
 
 def _sealed_probe(health: HealthSection, texts: Mapping[Path, str]) -> dict[str, object]:
@@ -46,12 +44,3 @@ def _sealed_probe(health: HealthSection, texts: Mapping[Path, str]) -> dict[str,
 
 def service_specs(config: Config) -> dict[str, ServiceSpec]:
     return {name: service_spec(name, section, config.sealed(name)) for name, section in config.services.items()}
-
-
-def spec_to_json(spec: ServiceSpec) -> str:
-    """The spec as it is recorded with a release; secrets are in it by name only."""
-    return _SPEC.dump_json(spec).decode()
-
-
-def spec_from_json(text: str) -> ServiceSpec:
-    return _SPEC.validate_json(text)

@@ -22,6 +22,7 @@ from monitor.config.boards import load_boards
 from monitor.domain import names
 from monitor.domain.boards.board import Panel, Query
 from monitor.domain.deploy.records import DeployRecord, Release
+from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.health.watch import STATES
 from monitor.domain.logs.counts import Counts
 from monitor.domain.logs.rules import LogRule
@@ -85,7 +86,9 @@ def test_the_sample_has_the_labels_of_the_daemon(tmp_path: Path) -> None:
     totals.add(names.METRIC_DEPLOYS, ("core", "deployed"))
     deploys = SqliteDeployStore(database)
     deploys.begin(DeployRecord("d1", "core", "deploy", "i", "v1", "me", now))
-    release = Release("d1", "core", "green", "v1", "i", "sha256:1", "sha256:2", None, "c1", "{}", now)
+    release = Release(
+        "d1", "core", "green", "v1", "i", "sha256:1", "sha256:2", None, "c1", ServiceSpec("core", "i"), now
+    )
     deploys.finish("d1", "deployed", at=now, timings={}, release=release)
     rule = LogRule()
     counts = Counts(codes={"200": 1}, buckets={"+Inf": 1})

@@ -15,7 +15,7 @@ from monitor.adapters.host.secrets import FileSecrets
 from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
-from monitor.config.compile import service_spec, spec_to_json
+from monitor.config.compile import service_spec
 from monitor.config.service import ServiceSection
 from monitor.domain.containers import ContainerSpec
 from monitor.domain.deploy.records import DeployRecord, Release
@@ -160,9 +160,7 @@ class Host:
         self.engine.behave(container.id, given.get("behaviour", Behaviour()))
         super(CountingEngine, self.engine).start(container.id)
         at = given.get("at", now)
-        release = Release(
-            deploy, service, "blue", version, IMAGE, IMAGE, version, 20000, container.id, spec_to_json(spec), at
-        )
+        release = Release(deploy, service, "blue", version, IMAGE, IMAGE, version, 20000, container.id, spec, at)
         if old is not None and old.deploy == deploy:
             release = replace(old, container=container.id)
         record = f"{deploy}-{now}" if old is not None and old.deploy == deploy else deploy

@@ -27,7 +27,7 @@ from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
 from monitor.adapters.state.totals import SqliteTotals
 from monitor.adapters.state.watch import SqliteWatchStore
-from monitor.config.compile import service_spec, spec_to_json
+from monitor.config.compile import service_spec
 from monitor.config.service import ServiceSection
 from monitor.domain.containers import Container, ContainerSpec
 from monitor.domain.deploy.records import DeployRecord, Release
@@ -138,7 +138,7 @@ class Watched:
         self.engine.start(container.id)
         record = DeployRecord(deploy, service, "deploy", image, "v1", "test", now)
         release = Release(
-            deploy, service, "blue", "v1", image, image, container.image_id, port, container.id, spec_to_json(spec), now
+            deploy, service, "blue", "v1", image, image, container.image_id, port, container.id, spec, now
         )
         self.store.begin(record)
         self.store.finish(deploy, "deployed", at=now, release=release)

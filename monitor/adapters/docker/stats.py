@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from prometheus_client.registry import Collector
 
 from monitor.domain import names
 from monitor.domain.containers import ContainerStats
-from monitor.domain.deploy.records import Release
 from monitor.errors import BgmonError
 from monitor.ports.deploys import DeployStore
 from monitor.ports.engine import Engine
@@ -79,12 +77,4 @@ class ContainerCollector(Collector):
             release = self._deploys.active(service)
             stats = self._engine.stats(release.container) if release is not None else None
             if release is not None and stats is not None:
-                yield _Use(service, stats, _cpus(release))
-
-
-def _cpus(release: Release) -> float | None:
-    try:
-        cpus = json.loads(release.spec)["limits"]["cpus"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return float(cpus) if isinstance(cpus, int | float) else None
+                yield _Use(service, stats, release.spec.limits.cpus)

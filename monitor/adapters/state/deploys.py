@@ -10,8 +10,11 @@ from typing import Any, Final, cast
 from monitor import masking
 from monitor.adapters.state.db import Database
 from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release, Result, ServiceFlags, past
+from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.deploy.spec_codec import spec_from_json, spec_to_json
 from monitor.domain.names import Color
 from monitor.domain.proxy.routes import Slot
+from monitor.errors import StateError
 
 KEPT_DEPLOYS: Final = 500  # per service, besides those of releases
 
@@ -172,7 +175,7 @@ def _activate(db: sqlite3.Connection, release: Release) -> None:
             release.image_id,
             release.port,
             release.container,
-            release.spec,
+            spec_to_json(release.spec),
             release.at,
             release.address,
         ),
@@ -195,6 +198,16 @@ def _deploy(row: sqlite3.Row) -> DeployRecord:
     )
 
 
+def _spec(row: sqlite3.Row) -> ServiceSpec:
+    try:
+        return spec_from_json(row["spec"])
+    except ValueError:
+        raise StateError(
+            f"what {row['service']} {row['version']} was deployed with cannot be read in the state file",
+            hint=f"if no newer bgmon is used on this host: bgmon remove {row['service']}, and deploy it anew",
+        ) from None
+
+
 def _release(row: sqlite3.Row) -> Release:
     return Release(
         deploy=row["deploy"],
@@ -206,7 +219,7 @@ def _release(row: sqlite3.Row) -> Release:
         image_id=row["image_id"],
         port=row["port"],
         container=row["container"],
-        spec=row["spec"],
+        spec=_spec(row),
         at=row["at"],
         active=bool(row["active"]),
         address=row["address"],

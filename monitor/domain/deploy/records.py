@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
+from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import Color
 from monitor.domain.proxy.reach import LOOPBACK
 
@@ -55,7 +56,7 @@ class Release:
     image_id: str
     port: int | None
     container: str
-    spec: str
+    spec: ServiceSpec
     at: float
     active: bool = True
     address: str = LOOPBACK

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from monitor.domain.containers import ContainerSpec, brings_init
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.deploy.spec_codec import spec_from_json, spec_to_json
 from monitor.domain.names import (
     KIND_APP,
     LABEL_COLOR,
@@ -48,17 +49,18 @@ class Candidate:
     pinned: str
     image_id: str
     port: int | None
-    spec: str
+    spec: ServiceSpec
     recorded: bool = False
     address: str = LOOPBACK
     network: str = ""  # of the project's networks the one that `address` is on
 
     def note(self) -> dict[str, Any]:
-        return asdict(self)
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**kept, "spec": spec_to_json(self.spec)}
 
     @classmethod
     def from_note(cls, data: Mapping[str, Any]) -> Candidate:
-        return cls(**data)
+        return cls(**{**data, "spec": spec_from_json(data["spec"])})
 
     def release(self, container: str, at: float) -> Release:
         return Release(

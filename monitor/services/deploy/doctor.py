@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from monitor import masking
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import effective_policy, failing
@@ -133,9 +132,7 @@ def _health(deps: DeployDeps) -> Iterator[Finding]:
         container = deps.engine.inspect(active.container) if active is not None else None
         if active is None or active.port is None or container is None or container.state != "running":
             continue
-        policy = effective_policy(
-            spec_from_json(active.spec).health, port=active.port, healthcheck=container.health is not None
-        )
+        policy = effective_policy(active.spec.health, port=active.port, healthcheck=container.health is not None)
         if policy.mode != "http":
             continue
         asked += 1

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.errors import BgmonError
@@ -61,7 +60,7 @@ def finish(
         with journal.timed("stop"):
             written = side.submit(traffic.save_config)
             if active is not None:
-                discard_retired(deps.engine, deps.own, active.container, stop=spec_from_json(active.spec).deploy.stop)
+                discard_retired(deps.engine, deps.own, active.container, stop=active.spec.deploy.stop)
             written.result()
             before_end()
         journal.total()

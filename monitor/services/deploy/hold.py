@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
 from monitor.services.deploy.candidate import Candidate, retire
@@ -33,7 +32,7 @@ def wanted(deps: DeployDeps, request: DeployRequest, active: Release | None) -> 
         return False
     orders = [request.spec.deploy.order]
     if request.kind == "rollback":
-        orders.append(spec_from_json(active.spec).deploy.order)
+        orders.append(active.spec.deploy.order)
     if "stop-first" not in orders:
         return False
     container = running_release(deps.engine, active)
@@ -53,7 +52,7 @@ class Hold:
     def begin(self, candidate: Candidate) -> None:
         """Let requests wait, and stop the active container once it is idle, or once its stop timeout has passed."""
         deps, spec, active = self._deps, self._spec, self._active
-        stop = spec_from_json(active.spec).deploy.stop
+        stop = active.spec.deploy.stop
         traffic = traffic_of(deps, spec, active)
         self._journal.note("hold", candidate.note())
         self._began = deps.clock.monotonic()
@@ -95,7 +94,7 @@ def shared_volume(spec: ServiceSpec, active: Release | None) -> str:
     """A volume or folder that both the spec and the active release write to; empty when there is none."""
     if active is None:
         return ""
-    both = _written(spec.volumes) & _written(spec_from_json(active.spec).volumes)
+    both = _written(spec.volumes) & _written(active.spec.volumes)
     return min(both, default="")
 
 

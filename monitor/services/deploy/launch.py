@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from monitor.config.compile import spec_to_json
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.deploy.swap import Step
 from monitor.domain.names import Color
@@ -42,7 +41,7 @@ def pull(deps: DeployDeps, request: DeployRequest, journal: Journal, color: Colo
         pinned=image.pinned,
         image_id=image.id,
         port=None,
-        spec=spec_to_json(spec),
+        spec=spec,
         recorded=True,
     )
 

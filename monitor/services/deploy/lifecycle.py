@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.names import Color, other
 from monitor.errors import BgmonError, Conflict, ProxyError, ProxyUnreachable, UsageError
@@ -52,7 +51,7 @@ def restart(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
         if container is None:
             recreate(deps, service)
         else:
-            deps.engine.restart(container.id, spec_from_json(active.spec).deploy.stop)
+            deps.engine.restart(container.id, active.spec.deploy.stop)
         _serve(deps, deployed(deps.store, service))
         deps.tell("restarted", service, "restarted")
 
@@ -61,7 +60,7 @@ def stop(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
     """Let it finish its requests, stop it, and remember that a person wanted it so."""
     with _commanded(deps, service, "stop", wait=wait):
         active = deployed(deps.store, service)
-        spec = spec_from_json(active.spec)
+        spec = active.spec
         flags = deps.store.flags(service)
         # First of all, so that the daemon does not take the stop for a death; taken back when nothing was stopped.
         deps.store.set_flags(service, replace(flags, stopped_by=deps.who, stopped_at=deps.clock.now()))
@@ -110,7 +109,7 @@ def _proxy_may_be_away(deps: DeployDeps, service: str) -> Iterator[None]:
 
 def _serve(deps: DeployDeps, active: Release) -> None:
     """Wait for the active release's health, and give it its traffic."""
-    spec = spec_from_json(active.spec)
+    spec = active.spec
     policy = policy_for(deps, spec, active.image_id)
     release_secrets(deps, active, spec)  # so that they are masked
     pass_gate(deps, spec, policy, container=active.container, at=active)
@@ -139,13 +138,13 @@ def remove(deps: DeployDeps, service: str, *, wait: float = 0.0) -> None:
     with _commanded(deps, service, "removal", wait=wait):
         active = deps.store.active(service)
         if active is not None:
-            spec = spec_from_json(active.spec)
+            spec = active.spec
             traffic = TrafficControl(deps, spec)
             colors: tuple[Color, ...] = (active.color, other(active.color))
             with _proxy_may_be_away(deps, service):
                 for color in colors:
                     traffic.close(color)
-        stop_time = spec_from_json(active.spec).deploy.stop if active is not None else 0.0
+        stop_time = active.spec.deploy.stop if active is not None else 0.0
         ours = [made.id for made in deps.own.made(service=service)]
         for container in dict.fromkeys([*([active.container] if active is not None else []), *ours]):
             discard(deps.engine, deps.own, container, stop=stop_time)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release, past
 from monitor.errors import Conflict, NotFound
 from monitor.services.deploy.candidate import discard
@@ -76,7 +75,7 @@ def prune_project(deps: DeployDeps, *, keep: int | None, dry_run: bool, force: b
         deps.own.tidy()
     for service in deps.store.services():
         active = deps.store.active(service)
-        kept = keep if keep is not None else spec_from_json(active.spec).deploy.keep_images if active else 0
+        kept = keep if keep is not None else active.spec.deploy.keep_images if active else 0
         if dry_run:
             old = past(deps.store.releases(service, limit=10_000), kept)
             gone["images"] += [release.image for release in old]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import DeployRecord, JournalEntry, Release
 from monitor.domain.deploy.swap import recovery
 from monitor.services.deploy.candidate import Candidate, let_restart
@@ -33,7 +32,7 @@ def _recover(deps: DeployDeps, record: DeployRecord) -> str:
         return f"{what} before anything was made: nothing to undo"
     if record.kind == "recreate":
         return settle_recreate(deps, record, candidate)
-    spec = spec_from_json(candidate.spec)
+    spec = candidate.spec
     active = deps.store.active(record.service)
     container = of_deploy(deps, candidate)
     decision = recovery(

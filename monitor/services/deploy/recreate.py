@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from monitor import masking
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.bake import lost_container
 from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.domain.deploy.spec import ServiceSpec
@@ -37,7 +36,7 @@ def recreate(deps: DeployDeps, service: str) -> Release:
     active = deps.store.active(service)
     if active is None:
         raise UsageError(f"{service} was never deployed here", hint=f"bgmon deploy {service}")
-    spec = spec_from_json(active.spec)
+    spec = active.spec
     secrets = release_secrets(deps, active, spec)
     started = deps.clock.now()
     record = DeployRecord(
@@ -99,7 +98,7 @@ def settle_recreate(deps: DeployDeps, record: DeployRecord, green: Candidate) ->
             deps.own.remove(container.id)
         deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason="cut off")
         return f"{what}, cut off: cleared away"
-    spec = spec_from_json(active.spec)
+    spec = active.spec
     answer_to_name(deps.engine, container.id, spec)
     introduce(deps, spec.name, container.id)
     let_restart(deps.engine, container.id)

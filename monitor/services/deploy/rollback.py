@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.errors import UsageError
@@ -44,7 +43,7 @@ def rollback_request(deps: DeployDeps, release: Release, *, current: ServiceSpec
         release: where to.
         current: today's spec, to be used instead of the one recorded with the release; then today's secrets are too.
     """
-    spec = current if current is not None else spec_from_json(release.spec)
+    spec = current if current is not None else release.spec
     return DeployRequest(
         spec=spec,
         image=release.image,

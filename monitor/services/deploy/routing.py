@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.proxy.routes import ServiceRoute, service_routes
 from monitor.ports.deploys import DeployStore
@@ -22,4 +21,4 @@ def _routed_as(spec: ServiceSpec, store: DeployStore) -> ServiceSpec:
     active = None if spec.proxied else store.active(spec.name)
     if active is None or active.port is None:
         return spec
-    return spec_from_json(active.spec)
+    return active.spec

@@ -13,7 +13,6 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Final
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.containers import Network
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
@@ -186,7 +185,7 @@ def traffic_of(deps: DeployDeps, spec: ServiceSpec, active: Release | None) -> T
     """The active release's traffic: by the new spec, but by its own where the deploy takes the service's port away."""
     if active is None or active.port is None or spec.proxied:
         return TrafficControl(deps, spec)
-    return TrafficControl(deps, spec_from_json(active.spec))
+    return TrafficControl(deps, active.spec)
 
 
 def _switched(to: Color) -> dict[Color, SlotState]:

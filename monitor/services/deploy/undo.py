@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.names import other
@@ -104,7 +103,7 @@ def _revive(deps: DeployDeps, active: Release) -> None:
 
 def _await_health(deps: DeployDeps, active: Release) -> None:
     """Let it get ready before it gets the requests that wait; not longer than they may."""
-    spec = spec_from_json(active.spec)
+    spec = active.spec
     policy = policy_for(deps, spec, active.image_id)
     try:
         pass_gate(

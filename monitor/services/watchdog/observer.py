@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from monitor.config.compile import spec_from_json
 from monitor.domain.containers import Container
 from monitor.domain.deploy.records import Release
 from monitor.domain.deploy.spec import HealthPolicy, ServiceSpec
@@ -43,7 +42,6 @@ class Observer:
     ) -> None:
         self._deps = deps
         self._verdicts = verdicts
-        self._specs: dict[str, ServiceSpec] = {}  # recorded specs by deploy: parsing one takes a while
         self._wanted: dict[str, tuple[str, Wanted]] = {}
         self._ids: dict[str, str] = {}
         self._kernel_knows: set[str] = set()
@@ -106,14 +104,10 @@ class Observer:
 
     def _spec(self, release: Release) -> ServiceSpec:
         """How to run it is what it was deployed with; how to watch and heal it is what bgmon.yml says today."""
-        if release.deploy not in self._specs:
-            self._specs = {key: spec for key, spec in self._specs.items() if spec.name != release.service}
-            self._specs[release.deploy] = spec_from_json(release.spec)
-        recorded = self._specs[release.deploy]
         today = self.settings.specs.get(release.service)
         if today is None:
-            return recorded
-        return replace(recorded, health=today.health, heal=today.heal, depends_on=today.depends_on)
+            return release.spec
+        return replace(release.spec, health=today.health, heal=today.heal, depends_on=today.depends_on)
 
     def _container(self, release: Release) -> Container | None:
         """The recorded container, and no other: labels are easily forged, its id is not."""

@@ -11,11 +11,24 @@ import pytest
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import KEPT_DEPLOYS, SqliteDeployStore
 from monitor.domain.deploy.records import DeployRecord, Release, ServiceFlags
+from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.proxy.routes import Slot
 from monitor.errors import StateError
 
 RECORD = DeployRecord("core-1", "core", "deploy", "core:1", "1", "ann", 100.0)
-RELEASE = Release("core-1", "core", "blue", "1", "core:1", "core@sha256:1", "sha256:1", 20000, "c1", "{}", 110.0)
+RELEASE = Release(
+    "core-1",
+    "core",
+    "blue",
+    "1",
+    "core:1",
+    "core@sha256:1",
+    "sha256:1",
+    20000,
+    "c1",
+    ServiceSpec("core", "core"),
+    110.0,
+)
 
 
 @pytest.fixture
@@ -36,6 +49,19 @@ def release(store: SqliteDeployStore, number: int, image: str = "") -> None:
         RELEASE, deploy=f"core-{number}", version=str(number), image_id=image or f"sha256:{number}", at=110.0 + number
     )
     store.finish(made.deploy, "deployed", at=made.at, timings={"gate": 0.5}, release=made)
+
+
+def test_a_release_knows_its_spec_and_one_that_cannot_be_read_is_told(
+    store: SqliteDeployStore, database: Database
+) -> None:
+    release(store, 1)
+    active = store.active("core")
+    assert active is not None
+    assert active.spec == ServiceSpec("core", "core")
+    with database.transaction() as db:
+        db.execute("UPDATE releases SET spec = '{}'")
+    with pytest.raises(StateError, match="what core 1 was deployed with cannot be read"):
+        store.active("core")
 
 
 def test_a_journal_keeps_its_order(store: SqliteDeployStore) -> None:

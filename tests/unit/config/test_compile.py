@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from monitor.config.compile import service_spec, spec_from_json, spec_to_json
+from monitor.config.compile import service_spec
 from monitor.config.loader import load_text
 from monitor.config.service import ServiceSection
 from monitor.domain.deploy.spec import CanaryStep, ServiceSpec
+from monitor.domain.deploy.spec_codec import spec_from_json, spec_to_json
 
 TEXT = """\
 project: shop

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.config.compile import service_spec, spec_from_json, spec_to_json
+from monitor.config.compile import service_spec
 from monitor.config.loader import load_text
 from monitor.config.schema import Config
 from monitor.domain.deploy.spec import EntryTimeouts
+from monitor.domain.deploy.spec_codec import spec_from_json, spec_to_json
 from monitor.errors import ConfigError
 
 HASH = "$6$abcdefgh$" + "a" * 86
