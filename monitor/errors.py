@@ -143,6 +143,10 @@ class HookFailed(DeployFailed):
     pass
 
 
+class ReleaseCommandFailed(DeployFailed):
+    pass
+
+
 class GateFailed(DeployFailed):
     pass
 

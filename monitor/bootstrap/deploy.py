@@ -52,6 +52,7 @@ def make_deps(
         proxy=live_proxy(current),
         store=resources.store,
         locks=resources.locks,
+        tasks=resources.tasks,
         secrets=resources.secrets,
         hooks=HookFolder(resources.folder / ".bgmon" / "hooks", resources.folder),
         host=LocalHost(),

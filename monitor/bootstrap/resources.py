@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from monitor.adapters.state.alerts import SqliteAlertStore
     from monitor.adapters.state.db import Database
     from monitor.adapters.state.deploys import SqliteDeployStore
+    from monitor.adapters.state.tasks import SqliteTasks
     from monitor.adapters.state.totals import SqliteTotals
     from monitor.adapters.state.watch import SqliteWatchStore
     from monitor.ports.own import OwnContainers
@@ -81,6 +82,13 @@ class Resources:
         from monitor.adapters.state.deploys import SqliteDeployStore
 
         return SqliteDeployStore(self.database)
+
+    @cached_property
+    def tasks(self) -> SqliteTasks:
+        """Runs of release commands, jobs and what was run by hand."""
+        from monitor.adapters.state.tasks import SqliteTasks
+
+        return SqliteTasks(self.database)
 
     @cached_property
     def own(self) -> OwnContainers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +34,7 @@ class _Asked:
 @click.option("--changed-since", "revision", metavar="REV", help=SINCE_HELP)
 @click.option("--pull", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--no-bake", is_flag=True, help="Do not watch green before blue goes.")
+@click.option("--no-release", is_flag=True, help="Do not run the service's release command.")
 @click.option("--here", is_flag=True, help="Only on this machine, whatever hosts the service has.")
 @click.option("--hosts", metavar="NAME,...", help="Only on these of the service's hosts.")
 @click.option("--undo", is_flag=True, help="When one host fails, roll back those that were done before.")
@@ -52,6 +53,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     revision: str | None,
     pull: str,
     no_bake: bool,
+    no_release: bool,
     here: bool,
     hosts: str | None,
     undo: bool,
@@ -98,6 +100,8 @@ def command(  # noqa: PLR0917 - click passes them by name
         _order(app, item, image=image, tag=_tag(app, item, tag, reasons), pull=pull, no_bake=no_bake, wait=wait)
         for item in asked
     ]
+    if no_release:
+        orders = [replace(order, release=False) for order in orders]
     if dry_run:
         return _show_plan(app, orders, reasons, as_json=as_json)
     local, spread = (orders, {}) if here else split_by_host(app, orders, hosts)
@@ -109,7 +113,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     code = carry_out(settings, app, jobs, as_json=as_json) if jobs else 0
     if code or not spread:
         return code
-    options = ["--no-bake"] if no_bake else []
+    options = ["--no-release", *(["--no-bake"] if no_bake else [])]
     code = deploy_on_hosts(settings, app, spread, options, undo=undo, as_json=as_json)
     if code and undo and jobs:
         back: dict[str, Callable[[Any], Any]] = {name: _back(name) for name in jobs}
@@ -151,7 +155,6 @@ def _check_usage(asked: list[_Asked], image: str | None, tag: str | None) -> Non
 def _order(
     app: App, item: _Asked, *, image: str | None, tag: str | None, pull: str, no_bake: bool, wait: float
 ) -> DeployRequest:
-    from dataclasses import replace
     from typing import cast
 
     from monitor.domain.names import repository_of, version_of

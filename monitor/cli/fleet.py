@@ -95,6 +95,7 @@ def deploy_on_hosts(
         pull=first.pull,
         wait=first.wait,
         options=tuple(options),
+        release=tuple(name for name, order in orders.items() if order.spec.deploy.release and order.release),
     )
     plan = waves(list(request.items), policy)
     _begin(request.id, plan, as_json=as_json)

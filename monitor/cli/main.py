@@ -49,12 +49,13 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "start": ("start", "Start a service that was stopped."),
     "status": ("status", "Show what runs, in which color and version."),
     "stop": ("stop", "Stop a service, and keep it stopped."),
+    "tasks": ("tasks", "Show the release commands that ran, and their output."),
     "top": ("top", "A live view of the services in the terminal."),
     "version": ("version", "Print the version."),
     "watch": ("watch", "Run the watchdog daemon."),
 }
 
-HIDDEN: Final = frozenset({"hold", "job"})  # for bgmon itself, on other hosts
+HIDDEN: Final = frozenset({"hold", "job", "release"})  # for bgmon itself, on other hosts
 
 
 class LazyGroup(click.Group):

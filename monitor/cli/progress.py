@@ -27,6 +27,8 @@ MARKS: Final = {
     "waiting": "[yellow]…[/]",
     "switched": "[bold cyan]⇄[/]",
     "switched-back": "[bold yellow]⇄[/]",
+    "released": "[green]✔[/]",
+    "output": "[dim]│[/]",
     "warning": "[yellow]![/]",
     "recovered": "[yellow]↺[/]",
     "failed": "[bold red]✘[/]",

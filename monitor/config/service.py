@@ -194,6 +194,14 @@ class RolloutSection(Model):
         return self
 
 
+class ReleaseSection(Model):
+    command: Annotated[tuple[str, ...], BeforeValidator(_as_argv), Field(min_length=1)]
+    """What runs instead of the image's own command, with the service's environment, secrets, volumes and networks; one
+    string runs through a shell."""
+    timeout: Duration = Field(default=600.0, gt=0)
+    """How long it may run; then it is stopped, and the deploy refused."""
+
+
 class DeploySection(Model):
     order: Literal["start-first", "stop-first"] = "start-first"
     """`stop-first` for what cannot run twice, because it locks its volume for instance: requests wait at the proxy
@@ -213,6 +221,8 @@ class DeploySection(Model):
     """Earlier releases to keep for rollbacks."""
     hook_timeout: Duration = 300.0
     """How long a hook may run."""
+    release: ReleaseSection | None = None
+    """A command that runs once before each deploy, in the new image: migrations for instance."""
     hosts: RolloutSection = RolloutSection()
     """In which order the service's hosts get a new version."""
 

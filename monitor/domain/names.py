@@ -17,10 +17,12 @@ LABEL_VERSION: Final = "bgmon.version"
 LABEL_DEPLOY: Final = "bgmon.deploy"
 LABEL_MADE: Final = "bgmon.made"  # a random word; says which container it is while its id is not on record yet
 LABEL_POOL: Final = "bgmon.pool"  # on networks: the address pool that the subnet was cut out of
+LABEL_TASK: Final = "bgmon.task"  # on containers of tasks: SERVICE/NAME; they do not carry the service's label
 LABEL_KIND: Final = "bgmon.kind"  # "app" for services, "access" for the proxy, whose output is the access log
 
 KIND_APP: Final = "app"
 KIND_ACCESS: Final = "access"
+KIND_TASK: Final = "task"
 
 # A legal name is a DNS label's worth of what Docker, HAProxy and Prometheus all take without escaping.
 MAX_NAME: Final = 63

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Role = Literal["app", "proxy", "proxy-previous", "proxy-check"]
+Role = Literal["app", "proxy", "proxy-previous", "proxy-check", "task"]
 
 # Whose output is the access log: the proxy, and the one before it, which finishes what it has under way.
 ACCESS_ROLES: Final[frozenset[Role]] = frozenset({"proxy", "proxy-previous"})

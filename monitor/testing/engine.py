@@ -36,6 +36,7 @@ class FakeEngine:
         reachable: False lets every call raise EngineUnreachable and ends all event streams.
         ports_taken: host ports that strangers listen on.
         answers: what `exec` gives, by command.
+        commands: what a container does that was created with this command; others do as their image.
         specs: the specs containers were created from, by id.
         calls: (method, subject) of the latest calls, in order.
         push, refuse, build: put images into the registry, let pulls fail, put images on the host.
@@ -46,6 +47,7 @@ class FakeEngine:
         self.reachable = True
         self.ports_taken: set[int] = set()
         self.answers: dict[tuple[str, ...], tuple[int, bytes]] = {}
+        self.commands: dict[tuple[str, ...], Behaviour] = {}
         self.specs: dict[str, ContainerSpec] = {}
         self.networks: dict[str, tuple[dict[str, str], bool]] = {}
         self.subnets: dict[str, str] = {}
@@ -166,7 +168,8 @@ class FakeEngine:
         if spec.network not in (None, "host", "bridge", "none") and spec.network not in self.networks:
             raise NotFound(f"creating {spec.name}: network {spec.network} not found")
         image = self.store.view(spec.image, stored)
-        one = self.life.add(spec, image, {**stored.labels, **spec.labels}, stored.behaviour)
+        behaviour = self.commands.get(spec.command, stored.behaviour)
+        one = self.life.add(spec, image, {**stored.labels, **spec.labels}, behaviour)
         self.specs[one.id] = spec
         self._join(one, spec.network or "bridge", (), spec.address)
         return one.view()

@@ -20,6 +20,7 @@ from monitor.adapters.host.secrets import FileSecrets
 from monitor.adapters.state.containers import SqliteContainers
 from monitor.adapters.state.db import Database
 from monitor.adapters.state.deploys import SqliteDeployStore
+from monitor.adapters.state.tasks import SqliteTasks
 from monitor.config.compile import service_spec
 from monitor.config.service import ServiceSection
 from monitor.domain.deploy.records import Release
@@ -40,7 +41,7 @@ from monitor.testing.proxy import FakeProxy
 PROJECT = "shop"
 IMAGE = "reg.example/core"
 PORT = 3000
-PORTS = ("engine", "proxy", "store", "own", "secrets", "hooks", "host", "prober")
+PORTS = ("engine", "proxy", "store", "tasks", "own", "secrets", "hooks", "host", "prober")
 Moment = Literal["before", "after"]
 
 
@@ -109,6 +110,7 @@ class World:
         shutil.copy(_empty_state(), folder / "state.db")
         self.database = Database(folder / "state.db")
         self.store = SqliteDeployStore(self.database)
+        self.tasks = SqliteTasks(self.database)
         self.record = SqliteContainers(self.database)
         self.own = RecordedContainers(
             lambda: cast("Any", self.engine), self.record, PROJECT, folder / "proxy", now=self.clock.now
@@ -162,6 +164,7 @@ class World:
             proxy=tap.around("proxy", self.proxy),
             store=tap.around("store", self.store),
             locks=self.locks,
+            tasks=tap.around("tasks", self.tasks),
             secrets=tap.around("secrets", self.secrets),
             hooks=tap.around("hooks", self.hooks),
             host=tap.around("host", self.host),

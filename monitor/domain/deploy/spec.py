@@ -118,6 +118,14 @@ class RolloutPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseCommand:
+    """What runs once, in the new image, before anything of it is started."""
+
+    command: tuple[str, ...]
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class DeployPolicy:
     """`order` stop-first: requests wait, `wait` at most, while one version stops and the other starts."""
 
@@ -129,6 +137,7 @@ class DeployPolicy:
     stop: float = 10.0
     keep_images: int = 5
     hook_timeout: float = 300.0
+    release: ReleaseCommand | None = None
     hosts: RolloutPolicy = RolloutPolicy()
 
 

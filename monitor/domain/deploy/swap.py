@@ -1,9 +1,10 @@
 """The swap's journal: which steps there are, in which order, and what whoever comes later does about a cut-off one.
 
-    begin ─ pull ─ create ─ (hold) ─ gate ─ canary ─ switch ─ bake ─ drain ─ retire ─ (finished)
-    └────────────── undo: blue serves, green goes ───────────────┘   └─ finish: green serves ─┘
+    begin ─ pull ─ (release) ─ create ─ (hold) ─ gate ─ canary ─ switch ─ bake ─ drain ─ retire ─ (finished)
+    └──────────────────────── undo: blue serves, green goes ───────────────┘   └─ finish: green serves ─┘
 
-`hold` is for a deploy with `order: stop-first`: requests wait from there to the switch, and blue may be stopped.
+`release` is for a service with a release command. `hold` is for a deploy with `order: stop-first`: requests wait from
+there to the switch, and blue may be stopped.
 
 A step is written before it acts, so the last line of a cut-off journal is the furthest that can have happened; `switch`
 alone is written right after, since it must follow the gate within milliseconds: from `gate` on a recovery takes it for
@@ -18,9 +19,9 @@ from typing import Final, Literal
 
 from monitor.domain.deploy.records import JournalEntry
 
-Step = Literal["begin", "pull", "create", "hold", "gate", "canary", "switch", "bake", "drain", "retire"]
+Step = Literal["begin", "pull", "release", "create", "hold", "gate", "canary", "switch", "bake", "drain", "retire"]
 ORDER: Final[tuple[Step, ...]] = (
-    "begin", "pull", "create", "hold", "gate", "canary", "switch", "bake", "drain", "retire",
+    "begin", "pull", "release", "create", "hold", "gate", "canary", "switch", "bake", "drain", "retire",
 )  # fmt: skip
 _PROVEN: Final = ORDER.index("drain")
 

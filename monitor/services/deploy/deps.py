@@ -18,6 +18,7 @@ from monitor.ports.own import OwnContainers
 from monitor.ports.probe import Prober
 from monitor.ports.proxy import Proxy
 from monitor.ports.requests import RequestStats
+from monitor.ports.tasks import TaskStore
 
 PullPolicy = Literal["auto", "always", "never"]
 
@@ -52,6 +53,7 @@ class DeployRequest:
     pull: PullPolicy = "auto"
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
     wait: float = 0.0
+    release: bool = True  # whether the service's release command runs, which a rollback never does
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class DeployDeps:
     proxy: Proxy
     store: DeployStore
     locks: Locks
+    tasks: TaskStore
     secrets: Secrets
     hooks: Hooks
     host: Host

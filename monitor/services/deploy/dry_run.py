@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from monitor.domain.names import other
 from monitor.ports.deploys import DeployStore
 from monitor.services.deploy.deps import DeployRequest
@@ -16,6 +18,9 @@ def dry_run(store: DeployStore, request: DeployRequest) -> list[str]:
     steps = [f"check the engine, the disk, the hooks{' and the proxy' if spec.proxied else ''}"]
     steps += [f"settle the cut-off {record.kind} of {record.version}" for record in store.unfinished(spec.name)]
     steps.append(f"pull {request.image}" if request.pull != "never" else f"take {request.image} from this host")
+    if policy.release is not None and request.release and request.kind == "deploy":
+        command = shlex.join(policy.release.command)
+        steps.append(f"run its release command: {command}, {policy.release.timeout:g} s at most")
     steps.append(f"start it as {spec.name} {color}" + (f", port {spec.port}" if spec.port else ""))
     if health.mode in ("auto", "http") and spec.port is not None:
         path = health.path or "its HEALTHCHECK, else /health"

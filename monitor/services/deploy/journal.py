@@ -11,7 +11,7 @@ from monitor.domain.deploy.swap import Step, advance
 from monitor.errors import DeployFailed
 from monitor.services.deploy.deps import DeployDeps, DeployRequest
 
-_STOPPABLE: Final[frozenset[Step]] = frozenset({"pull", "create", "hold", "gate", "canary"})
+_STOPPABLE: Final[frozenset[Step]] = frozenset({"pull", "release", "create", "hold", "gate", "canary"})
 
 
 def new_record(deps: DeployDeps, request: DeployRequest) -> DeployRecord:

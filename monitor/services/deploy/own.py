@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from monitor.domain.containers import Container
 from monitor.domain.deploy.records import Release
 from monitor.domain.names import LABEL_PROJECT, LABEL_SERVICE, container_name
+from monitor.domain.own import Made
 from monitor.errors import UsageError
 from monitor.ports.deploys import DeployStore
 from monitor.ports.engine import Engine
@@ -45,9 +46,16 @@ def look_around(engine: Engine, own: OwnContainers, store: DeployStore, project:
         made = own.knows(container.id)
         if made is None:
             lookalikes.append(container)
-        elif made.role == "app" and made.deploy not in under_way:
+        elif _left_over(container, made, under_way):
             orphans.append(container)
     return Around({container.id: container for container in containers}, orphans, lookalikes)
+
+
+def _left_over(container: Container, made: Made, under_way: Collection[str]) -> bool:
+    """A task's container is removed by whoever ran it, as soon as it has ended."""
+    if made.role == "task":
+        return container.state == "exited"
+    return made.role == "app" and made.deploy not in under_way
 
 
 def running_release(engine: Engine, release: Release) -> Container | None:

@@ -11,6 +11,7 @@ from monitor.services.deploy.journal import Journal
 from monitor.services.deploy.networks import introduce
 from monitor.services.deploy.own import of_deploy
 from monitor.services.deploy.recreate import settle_recreate
+from monitor.services.deploy.tasks import settle_tasks
 from monitor.services.deploy.undo import undo
 
 _SWITCHED = ("gate", "canary", "switch", "bake", "drain", "retire")  # or may have been
@@ -19,7 +20,8 @@ _MADE = ("create", "hold")  # steps that note the candidate
 
 def recover_service(deps: DeployDeps, service: str) -> list[str]:
     """Settle every cut-off deploy of a service; one line for each. The caller holds the service's lock."""
-    return [_recover(deps, record) for record in reversed(deps.store.unfinished(service))]
+    lines = settle_tasks(deps, service)
+    return lines + [_recover(deps, record) for record in reversed(deps.store.unfinished(service))]
 
 
 def _recover(deps: DeployDeps, record: DeployRecord) -> str:
@@ -27,9 +29,11 @@ def _recover(deps: DeployDeps, record: DeployRecord) -> str:
     candidate = _candidate(journal)
     what = f"{record.kind} of {record.version}, cut off"
     if candidate is None:
-        deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason="cut off before anything was made")
+        released = any(entry.step == "release" for entry in journal)
+        when = "in its release command" if released else "before anything was made"
+        deps.store.finish(record.id, "aborted", at=deps.clock.now(), reason=f"cut off {when}")
         deps.secrets.drop(record.id)
-        return f"{what} before anything was made: nothing to undo"
+        return f"{what} {when}: nothing to undo"
     if record.kind == "recreate":
         return settle_recreate(deps, record, candidate)
     spec = candidate.spec

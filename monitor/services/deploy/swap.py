@@ -31,6 +31,7 @@ from monitor.services.deploy.launch import Launcher, pull
 from monitor.services.deploy.locked import changing
 from monitor.services.deploy.networks import introduce
 from monitor.services.deploy.preflight import preflight
+from monitor.services.deploy.release import release
 from monitor.services.deploy.traffic import TrafficControl
 from monitor.services.deploy.undo import undo
 
@@ -80,6 +81,7 @@ class Swap:
             if spec.proxied or (active is not None and active.port is not None):
                 self._proxy.begin()
             candidate = pull(deps, self._request, journal, color, architecture=architecture)
+            self._release(candidate, secrets)
             if active is not None and wanted(deps, self._request, active):
                 self._hold = Hold(deps, spec, journal, active)
             candidate, container = self._launch(candidate, secrets)
@@ -104,6 +106,14 @@ class Swap:
         hooks.run("post-deploy", candidate)
         self._tell_deployed(candidate)
         return release
+
+    def _release(self, candidate: Candidate, secrets: Mapping[str, str]) -> None:
+        """With the new image and secrets, while the old version serves; a rollback has run its own long ago."""
+        if self._spec.deploy.release is None or self._request.kind != "deploy" or not self._request.release:
+            return
+        self._journal.note("release")
+        with self._journal.timed("release"):
+            release(self._deps, self._spec, candidate.version, candidate.pinned, secrets, deploy=candidate.deploy)
 
     def _launch(self, candidate: Candidate, secrets: Mapping[str, str]) -> tuple[Candidate, str]:
         deps = self._deps

@@ -33,6 +33,7 @@ class RolloutRequest:
     pull: str = "auto"
     wait: float = 0.0
     options: tuple[str, ...] = ()
+    release: tuple[str, ...] = ()  # services with a release command, which runs on the first of their hosts alone
 
     def services(self, host: str) -> list[str]:
         return [item.partition("=")[0] for item in self.items[host]]
@@ -92,10 +93,25 @@ class Rollout:
             uneven = differing(holds.take(self._request.wait))
             if uneven:
                 return DeployFailed(uneven, hint="the tag was moved meanwhile: deploy again, or name a digest")
+            self._release()
             self._waves()
         except BgmonError as error:
             return error
         return None
+
+    def _release(self) -> None:
+        """Raises when a release command failed: no host was touched."""
+        request = self._request
+        order = [host for wave in waves(list(request.items), request.policy) for host in wave]
+        for service in request.release:
+            host = next(host for host in order if service in request.services(host))
+            item = next(item for item in request.items[host] if item.partition("=")[0] == service)
+            events = Events(lambda event, host=host: self._tell(host, event))  # type: ignore[misc]
+            argv = ["release", item, "--wait", f"{request.wait:g}s", "--json"]
+            job = f"{request.id}.release.{service}"
+            code = self._hosts.run(host, argv, events.piece, services=[service], job=job, stop=self._stop)
+            if code:
+                raise events.error(host, code)
 
     def _waves(self) -> None:
         policy = self._request.policy

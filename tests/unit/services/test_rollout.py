@@ -28,6 +28,7 @@ class World:
     locked: str = ""
     restarts_in_bake: bool = False
     no_way_back: str = ""
+    unreleasable: bool = False
     images: dict[str, str] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
@@ -59,8 +60,11 @@ class World:
         self.log.append((host, argv[0]))
         if host == self.lost:
             raise UnreachableError(f"{host}: the connection was lost")
-        if host == self.bad and argv[0] == "deploy":
-            say(event="failed", service="core", error="never healthy", hint="look at its log", exit=1)
+        failures = {"release": "the release command ended with exit code 3"} if self.unreleasable else {}
+        if host == self.bad:
+            failures["deploy"] = "never healthy"
+        if argv[0] in failures:
+            say(event="failed", service="core", error=failures[argv[0]], hint="look at its log", exit=1)
             return 1
         if argv[0] == "rollback" and host == self.no_way_back:
             say(event="failed", error="nothing to go back to", hint="", exit=2)
@@ -69,12 +73,15 @@ class World:
         return 0
 
 
-def _run(world: World, **policy: Any) -> tuple[RolloutResult, list[tuple[str, Mapping[str, Any]]]]:
+def _run(
+    world: World, *, release: tuple[str, ...] = (), **policy: Any
+) -> tuple[RolloutResult, list[tuple[str, Mapping[str, Any]]]]:
     told: list[tuple[str, Mapping[str, Any]]] = []
     request = RolloutRequest(
         id="r1",
         items={host: ["core=reg/core:v2"] for host in ("a", "b", "c", "d")},
         policy=RolloutPolicy(**policy),
+        release=release,
     )
     hosts = FakeHosts(world.answer)
     result = Rollout(hosts, FakeClock(), lambda host, event: told.append((host, event)), lambda: False, request).run()
@@ -119,6 +126,22 @@ def test_images_that_no_registry_knows_are_taken_as_each_host_has_them() -> None
         _run(World(images=dict(zip("abcd", ("sha256:1", "sha256:2", "sha256:3", "sha256:4"), strict=True))))[0].error
         is None
     )
+
+
+def test_a_release_command_runs_once_for_all_hosts_before_the_first_one_is_touched() -> None:
+    world = World()
+    result, _ = _run(world, release=("core",), first="b")
+    assert result.error is None
+    acts = [(host, act) for host, act in world.log if act != "hold"]
+    assert acts == [("b", "release"), ("b", "deploy"), ("a", "deploy"), ("c", "deploy"), ("d", "deploy")]
+
+
+def test_a_release_command_that_fails_leaves_every_host_as_it_was() -> None:
+    world = World(unreleasable=True)
+    result, _ = _run(world, release=("core",))
+    assert "exit code 3" in str(result.error)
+    assert [act for _, act in world.log if act != "hold"] == ["release"]
+    assert set(result.states.values()) == {"waiting"}
 
 
 def test_the_first_failure_stops_the_rest() -> None:

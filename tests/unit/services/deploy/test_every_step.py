@@ -18,17 +18,25 @@ from monitor.errors import (
     StateError,
     UsageError,
 )
+from monitor.testing.engine_containers import Behaviour
 from tests.support.deploys import Killed, Moment, Tap, World, world
 
 CANARY = {"canary": [{"weight": 10, "for": "1s"}], "bake": "2s", "drain": "1s", "stop": "1s", "keep_images": 1}
 STOP_FIRST = {"order": "stop-first", "bake": "2s", "drain": "1s", "stop": "1s", "keep_images": 1}
-SECTIONS = {"plain": {}, "canary": {"deploy": CANARY}, "stop-first": {"deploy": STOP_FIRST}}
+RELEASE = {"release": {"command": ["migrate"]}, "bake": "0s", "drain": "1s", "stop": "1s", "keep_images": 1}
+SECTIONS = {
+    "plain": {},
+    "canary": {"deploy": CANARY},
+    "stop-first": {"deploy": STOP_FIRST},
+    "release": {"deploy": RELEASE},
+}
 HOOKS = ("pre-deploy", "pre-switch", "post-deploy", "on-failure")
 ERRORS: dict[str, tuple[Callable[[str], BgmonError], ...]] = {
     "engine": (EngineError, EngineUnreachable),
     "own": (EngineError, EngineUnreachable),
     "proxy": (ProxyError, ProxyUnreachable),
     "store": (StateError,),
+    "tasks": (StateError,),
     "secrets": (UsageError,),
     "hooks": (HookFailed,),
 }
@@ -36,7 +44,7 @@ LOOKS = {
     *(f"engine.{name}" for name in ("inspect", "image", "info", "containers", "network", "logs", "oom_kills")),
     *(f"proxy.{name}" for name in ("counters", "slots", "status", "carries")),
     *(f"store.{name}" for name in ("active", "slots", "all_slots", "flags", "services", "releases", "unfinished")),
-    *("own.knows", "own.made", "secrets.kept", "secrets.resolve", "hooks.check"),
+    *("tasks.unfinished", "own.knows", "own.made", "secrets.kept", "secrets.resolve", "hooks.check"),
     *("host.port_free", "host.port_candidates", "host.disk_free", "prober.probe"),
 }
 MOMENTS: tuple[Moment, ...] = ("before", "after")
@@ -53,6 +61,7 @@ def calls(kind: str, *, first: bool) -> list[tuple[str, int]]:
 
 def prepare(made: World, *, first: bool) -> None:
     made.hooks.hooks = dict.fromkeys(HOOKS, "fine")
+    made.engine.commands["migrate",] = Behaviour(exit_after=0.5)
     if not first:
         made.deploy("v1")
 
@@ -63,7 +72,7 @@ EVERY = os.environ.get("BGMON_SWEEP") == "all"  # `make sweep`: minutes instead 
 WHOLE = (
     [(kind, first) for kind in SECTIONS for first in (False, True)]
     if EVERY
-    else [("plain", True), ("canary", False), ("stop-first", False)]
+    else [("plain", True), ("canary", False), ("stop-first", False), ("release", True)]
 )
 
 
