@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import settings
@@ -28,6 +28,19 @@ def _nothing_masked() -> Iterator[None]:
     from monitor import masking
 
     masking.forget()
+
+
+@pytest.fixture(autouse=True)
+def _environment_kept() -> Iterator[None]:
+    """What a test leaves in os.environ, every later test of the process would find there."""
+    before = {name: value for name, value in os.environ.items() if name not in _SHARED}
+    yield
+    after = {name: value for name, value in os.environ.items() if name not in _SHARED}
+    assert sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)) == []
+
+
+# pytest's own, and what the fixtures of a session set.
+_SHARED: Final = ("PYTEST_CURRENT_TEST", "DOCKER_HOST", "PATH")
 
 
 # How long an example takes says how busy the machine is, nothing about bgmon.

@@ -216,24 +216,18 @@ def site(stage: Stage, free_port: Callable[[], int]) -> Iterator[Site]:
         yield made
     finally:
         chat.close()
-        # The variables are needed for the engine's own clean-up, too.
-        for name, value in made.environ.items():
-            os.environ.setdefault(name, value)
-        try:
-            subprocess.run(
-                [sys.executable, "-m", "monitor", "proxy", "remove"],
-                cwd=folder,
-                env=made.environ,
-                capture_output=True,
-                check=False,
-            )
-            stage.config["services"] = {"core": {"image": REPOSITORY, "port": 3000}}
-            for part in ("notify", "watch", "generate"):
-                del stage.config[part]
-            stage.write()
-        finally:
-            for name in (*VARIABLES, "SIGNING_KEY", "CHAT_PORT"):
-                os.environ.pop(name, None)
+        subprocess.run(
+            [sys.executable, "-m", "monitor", "proxy", "remove"],
+            cwd=folder,
+            env=made.environ,
+            capture_output=True,
+            check=False,
+        )
+        # What the stage puts away with needs no variable.
+        stage.config["services"] = {"core": {"image": REPOSITORY, "port": 3000}}
+        for part in ("notify", "watch", "generate"):
+            del stage.config[part]
+        stage.write()
 
 
 def hook(site: Site, name: str, code: int) -> None:
