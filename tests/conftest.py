@@ -39,8 +39,8 @@ def _environment_kept() -> Iterator[None]:
     assert sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)) == []
 
 
-# pytest's own, and what the fixtures of a session set.
-_SHARED: Final = ("PYTEST_CURRENT_TEST", "DOCKER_HOST", "PATH")
+# pytest's own, what the fixtures of a session set, and what bgmon sets for pydantic.
+_SHARED: Final = ("PYTEST_CURRENT_TEST", "DOCKER_HOST", "PATH", "PYDANTIC_DISABLE_PLUGINS")
 
 
 # How long an example takes says how busy the machine is, nothing about bgmon.
