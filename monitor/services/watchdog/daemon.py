@@ -74,9 +74,9 @@ class Daemon:
             deps.watch.project,
             since_ns=deps.watch.memory.last_event(),
             on_event=lambda event: self.work_queue.put(lambda: self._event(event), URGENT),
-            on_connect=lambda: self.work_queue.put(self._relist, SOON),
-            on_cut=lambda: self.work_queue.put(lambda: self.reconciler.engine.cut(self._now()), URGENT),
-            on_lost=lambda why: self.work_queue.put(lambda: self.reconciler.engine.lost(self._now(), why), URGENT),
+            on_connect=self._connected,
+            on_cut=lambda: self.reconciler.engine.cut(self._now()),
+            on_lost=self._lost,
         )
         self._pool = ThreadPoolExecutor(_ACTS_AT_ONCE, thread_name_prefix="bgmon-act")
         self._proxy_stopped = False
@@ -250,9 +250,20 @@ class Daemon:
         elif event.action == "die" and self.proxy is not None:
             self._dispatch(self._check_proxy)
 
-    def _relist(self) -> None:
-        """The engine answers, perhaps again: everything is looked at."""
-        self.reconciler.engine_answers(self._now())
+    def _connected(self) -> None:
+        at = self._now()
+        self.work_queue.put(lambda: self._relist(at), SOON)
+
+    def _lost(self, why: str) -> None:
+        at = self._now()
+        self.work_queue.put(lambda: self.reconciler.engine.lost(at, why), URGENT)
+
+    def _relist(self, at: float) -> None:
+        """The engine answered at `at`, perhaps again: everything is looked at."""
+        self.reconciler.engine_answers(at)
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
         for service in dict.fromkeys([*self.reconciler.services(), *self.reconciler.watches]):
             self.look(service, SOON)
 
@@ -385,7 +396,7 @@ class Daemon:
         alerts.resolve("state", "bgmon.yml", self._now(), "bgmon.yml is read again")
         log.info("bgmon.yml was read again")
         self.work_queue.put(lambda: self.reconciler.reconfigure(settings), URGENT)
-        self.work_queue.put(self._relist, SOON)
+        self.work_queue.put(self._look_at_all, SOON)
 
     async def _show_life(self) -> None:
         """Tell systemd we live, driven by what the work queue gets done: a timer of its own would only prove itself."""

@@ -7,6 +7,7 @@ alive when it comes back, ends them, and takes that for a stop as well.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,28 +23,38 @@ _CLOSE: Final = 0.5  # the end of a stream is noticed a moment after it
 
 
 class EngineWatch:
-    """`lost_at` is None while it answers; `outage` spans the last time it did not, its way down included."""
+    """`lost_at` is None while it answers; `outage` spans the last time it did not, its way down included.
+
+    Times are those at which something was noticed, not those at which it was worked on: a look may wait for an engine
+    that listens but does not serve yet, and what it did meanwhile would seem to have been before its end.
+    """
 
     def __init__(self, alerts: Alerts) -> None:
         self._alerts = alerts
         self._why = ""
         self._told = False
+        self._lock = threading.Lock()
         self._cut_at: float | None = None
+        self._last_cut = 0.0
         self._own_stops: tuple[float, float] | None = None
         self.lost_at: float | None = None
         self.outage: tuple[float, float] | None = None
 
-    def cut(self, now: float) -> None:
-        """Its event stream ended: perhaps it was killed, and may be back before anybody finds it gone."""
-        self._cut_at = now - _CLOSE if self._cut_at is None else self._cut_at
+    def cut(self, at: float) -> None:
+        """Its event stream ended: perhaps it was killed, and may be back before anybody finds it gone.
 
-    def lost(self, now: float, why: str) -> None:
+        From any thread.
+        """
+        with self._lock:
+            self._cut_at = at - _CLOSE if self._cut_at is None else self._cut_at
+            self._last_cut = at
+
+    def lost(self, at: float, why: str) -> None:
         if self.lost_at is None:
-            self.lost_at = now
+            self.lost_at = at
             log.warning("the engine does not answer: %s", why)
         self._why = why
 
-    @property
     def in_doubt(self) -> bool:
         """Its stream has ended and was not opened anew yet: what is seen now may be its own doing."""
         return self._cut_at is not None and self.lost_at is None
@@ -56,17 +67,25 @@ class EngineWatch:
         summary = "the Docker engine does not answer"
         self._alerts.fire(Condition("engine-down", "", "page", summary, self._why), now)
 
-    def answers(self, now: float) -> None:
-        """It does, or does again; an alert that an earlier daemon left open is closed, too."""
-        gone = self.lost_at if self._cut_at is None else self._cut_at
+    def answers(self, at: float) -> bool:
+        """It did at `at`, perhaps again; an alert that an earlier daemon left open is closed, too.
+
+        False, and nothing changes, when it has been lost or cut after that.
+        """
+        with self._lock:
+            if max(self._last_cut, self.lost_at or 0.0) > at:
+                return False
+            gone = self.lost_at if self._cut_at is None else self._cut_at
+            self._cut_at = None
         if gone is not None:
-            self._own_stops = (gone, now + _AT_ONCE)
-            self.outage = (gone if self.lost_at is None else gone - SHUTDOWN, now + _AT_ONCE)
+            self._own_stops = (gone, at + _AT_ONCE)
+            self.outage = (gone if self.lost_at is None else gone - SHUTDOWN, at + _AT_ONCE)
         if self.lost_at is not None:
             log.info("the engine answers again")
-        self.lost_at = self._cut_at = None
+        self.lost_at = None
         self._told = False
-        self._alerts.resolve("engine-down", "", now, "the engine answers again")
+        self._alerts.resolve("engine-down", "", at, "the engine answers again")
+        return True
 
     def stops_by_itself(self, at: float) -> bool:
         """Whether a stop at `at` is its own doing as it comes up."""

@@ -115,7 +115,7 @@ class Reconciler:
 
     def look(self, service: str, now: float) -> None:
         """Gather, decide, carry out. Raises StateError; an engine that is away is remembered, not raised."""
-        if service in self.event_memory.acting or self.engine.in_doubt:
+        if service in self.event_memory.acting or self.engine.in_doubt():
             return  # everything is looked at when the act, or the doubt, is over
         try:
             seen = self.observer.see(
@@ -133,9 +133,11 @@ class Reconciler:
         except EngineUnreachable as error:
             self.engine.lost(now, str(error))
             return
+        if self.engine.in_doubt():
+            return  # its stream ended while it was asked
         if self.engine.lost_at is not None:
-            self.engine_answers(now)
-            self.look(service, now)  # what was known of wishes until now may have been the engine's own doing
+            if self.engine_answers(now):
+                self.look(service, now)  # what was known of wishes until now may have been the engine's own doing
             return
         if seen is None:
             self.event_memory.counted(service)
@@ -290,10 +292,11 @@ class Reconciler:
 
     # -- the engine --
 
-    def engine_answers(self, now: float) -> None:
-        """What it stopped on its way down was no person's wish."""
+    def engine_answers(self, at: float) -> bool:
+        """It did at `at`; False when it went again since. What it stopped on its way down was no person's wish."""
         returned = self.engine.lost_at is not None
-        self.engine.answers(now)
+        if not self.engine.answers(at):
+            return False
         for name in self.engine.stopped_going_down(self.event_memory.killed) if returned else []:
             self.event_memory.drop_wish(name)
             flags = self.deps.store.flags(name)
@@ -303,6 +306,7 @@ class Reconciler:
                 and (flags.stopped_at or 0.0) >= self.engine.outage[0]
             ):
                 self.book.forget_stop(name)
+        return True
 
 
 def _before_the_act(old: Watch | None, new: Watch) -> Watch:

@@ -50,3 +50,18 @@ def test_an_engine_that_was_back_before_it_was_missed() -> None:
     assert not engine.stops_by_itself(98.0)
     assert engine.outage == (99.5, 101.9)
     assert engine.stopped_going_down({"held": 98.0}) == []
+
+
+def test_an_answer_from_before_it_went_again_ends_nothing() -> None:
+    """What is worked on late: it came back at 102 and went again at 103, and both are known before either is handled."""
+    engine = EngineWatch(FakeAlerts())
+    engine.cut(100.0)
+    engine.cut(103.0)
+    assert not engine.answers(102.0)
+    assert engine.in_doubt()
+    assert engine.stops_by_itself(103.5)
+    assert engine.answers(104.0)
+    assert not engine.in_doubt()
+    engine.lost(110.0, "connection refused")
+    assert not engine.answers(109.0)
+    assert engine.lost_at == 110.0

@@ -102,6 +102,31 @@ def test_an_engine_that_stops_everything_on_its_way_down_wants_nothing_down(host
     assert host.state("core") == "healthy"
 
 
+def test_what_an_engine_stopped_as_it_came_up_while_it_was_asked_is_no_wish(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It listens before it serves: whoever asks then gets the answer after it has stopped what it found alive."""
+    ref = start(host, restart="no")
+    see = host.reconciler.observer.see
+
+    def blocked(*words: Any, **more: Any) -> Any:
+        monkeypatch.undo()
+        host.reconciler.engine.cut(host.clock.now())
+        host.clock.advance(2)
+        host.engine.stop(ref, 1)
+        return see(*words, **more)
+
+    monkeypatch.setattr(host.reconciler.observer, "see", blocked)
+    host.reconciler.look("core", host.clock.now())
+    assert host.state("core") == "healthy"  # nothing is decided upon in doubt
+    host.settle_one_by_one()
+    host.reconciler.engine_answers(host.clock.now())
+    host.look_at_all()
+    host.run(10)
+    assert host.state("core") == "healthy"
+    assert [act.how for act in host.acts] == ["start"]
+
+
 # -- what is remembered --
 
 
