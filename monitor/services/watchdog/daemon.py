@@ -68,6 +68,7 @@ class Daemon:
             settle=lambda job: self.work_queue.put(job, URGENT),
             verdicts=self._verdict,
             on_error=self._failed,
+            on_return=self._engine_is_back,
         )
         self.pump = EventPump(
             deps.events,
@@ -250,17 +251,22 @@ class Daemon:
         elif event.action == "die" and self.proxy is not None:
             self._dispatch(self._check_proxy)
 
+    def _engine_is_back(self) -> None:
+        self.pump.retry()
+
     def _connected(self) -> None:
         at = self._now()
         self.work_queue.put(lambda: self._relist(at), SOON)
 
     def _lost(self, why: str) -> None:
         at = self._now()
+        self.reconciler.engine.cut(at)
         self.work_queue.put(lambda: self.reconciler.engine.lost(at, why), URGENT)
 
     def _relist(self, at: float) -> None:
         """The engine answered at `at`, perhaps again: everything is looked at."""
         self.reconciler.engine_answers(at)
+        self.reconciler.engine.opened(at)
         self._look_at_all()
 
     def _look_at_all(self) -> None:

@@ -36,7 +36,9 @@ class EngineWatch:
         self._lock = threading.Lock()
         self._cut_at: float | None = None
         self._last_cut = 0.0
-        self._own_stops: tuple[float, float] | None = None
+        self._unread_since: float | None = None
+        self._unread = (0.0, 0.0)
+        self._own_stops = (0.0, 0.0)
         self.lost_at: float | None = None
         self.outage: tuple[float, float] | None = None
 
@@ -48,6 +50,17 @@ class EngineWatch:
         with self._lock:
             self._cut_at = at - _CLOSE if self._cut_at is None else self._cut_at
             self._last_cut = at
+            self._unread_since = at - _CLOSE if self._unread_since is None else self._unread_since
+
+    def opened(self, at: float) -> None:
+        """Its events are read again from `at` on.
+
+        Until then it may have ended and come back more often than anybody saw, even if it answered in between.
+        """
+        with self._lock:
+            if self._unread_since is not None and self._last_cut <= at:
+                self._unread = (self._unread_since, at + _AT_ONCE)
+                self._unread_since = None
 
     def lost(self, at: float, why: str) -> None:
         if self.lost_at is None:
@@ -89,10 +102,10 @@ class EngineWatch:
 
     def stops_by_itself(self, at: float) -> bool:
         """Whether a stop at `at` is its own doing as it comes up."""
-        gone = self.lost_at if self._cut_at is None else self._cut_at
-        if gone is not None:
-            return at >= gone
-        return self._own_stops is not None and self._own_stops[0] <= at <= self._own_stops[1]
+        starts = [gone for gone in (self.lost_at, self._cut_at, self._unread_since) if gone is not None]
+        if starts and at >= min(starts):
+            return True
+        return any(begin <= at <= end for begin, end in (self._own_stops, self._unread))
 
     def stopped_going_down(self, killed: Mapping[str, float]) -> list[str]:
         """Of those killed at these times, the ones it stopped itself: all within a moment, and the last before its end.

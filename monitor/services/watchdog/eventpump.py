@@ -58,6 +58,7 @@ class EventPump:
         self._recycling = False
         self._seen: deque[tuple[int, str, str]] = deque(maxlen=_REMEMBERED)
         self._stopping = threading.Event()
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bgmon-events", daemon=True)
         self.last_ns = since_ns
         self.connects = 0
@@ -75,8 +76,13 @@ class EventPump:
         self._recycling = True
         self._engine.close_events()
 
+    def retry(self) -> None:
+        """Try to connect now, where it waits for the next try."""
+        self._hurry.set()
+
     def stop(self, timeout: float) -> None:
         self._stopping.set()
+        self._hurry.set()
         self._engine.close_events()
         self._thread.join(timeout)
 
@@ -99,8 +105,9 @@ class EventPump:
                     self._on_lost(str(error))
             except Exception:  # whatever a stream that was torn apart throws: it is read again
                 log.exception("the event stream broke")
-            if self._stopping.wait(wait):
+            if self._hurry.wait(wait) and self._stopping.is_set():
                 return
+            self._hurry.clear()
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _since(self) -> float | None:

@@ -47,6 +47,7 @@ class Reconciler:
         settle: brings the end of an act back to the reconciler's thread.
         verdicts: what the probes say of a service, by the life they saw.
         on_error: told when something could not be written down; healing goes on.
+        on_return: told that an engine which was lost answers again.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Reconciler:
         settle: Dispatch,
         verdicts: Callable[[str, str], HealthVerdict | None],
         on_error: Callable[[StateError], None] = lambda error: log.error("%s", error),
+        on_return: Callable[[], None] = lambda: None,
     ) -> None:
         self.deps = deps
         self.memory = ResilientMemory(deps.memory, deps.totals, on_error)
@@ -71,6 +73,7 @@ class Reconciler:
         self._healer = Healer(deps)
         self._dispatch = dispatch
         self._settle = settle
+        self._on_return = on_return
         now = deps.clock.now()
         self._host_acts = [at for _, at in deps.memory.restarts_since(now - settings.host_window)]
 
@@ -137,6 +140,7 @@ class Reconciler:
             return  # its stream ended while it was asked
         if self.engine.lost_at is not None:
             if self.engine_answers(now):
+                self._on_return()
                 self.look(service, now)  # what was known of wishes until now may have been the engine's own doing
             return
         if seen is None:

@@ -65,3 +65,16 @@ def test_an_answer_from_before_it_went_again_ends_nothing() -> None:
     engine.lost(110.0, "connection refused")
     assert not engine.answers(109.0)
     assert engine.lost_at == 110.0
+
+
+def test_an_engine_that_answered_before_its_events_were_read_again_may_have_gone_twice() -> None:
+    """A look finds it back at 101, nobody sees it go at 102: what it stopped as it came up again is its own doing."""
+    engine = EngineWatch(FakeAlerts())
+    engine.cut(100.0)
+    engine.lost(100.0, "connection refused")
+    assert engine.answers(101.0)
+    assert engine.stops_by_itself(103.0)
+    engine.opened(104.0)
+    assert engine.stops_by_itself(103.0)
+    assert not engine.stops_by_itself(99.0)
+    assert not engine.stops_by_itself(106.0)

@@ -107,3 +107,21 @@ def test_the_desk_does_the_urgent_first_and_outlives_mistakes() -> None:
     assert work_queue.stop(5)
     assert done == ["urgent", "soon", "whenever"]
     assert errors == ["no", "a mistake inside bgmon: see its log"]
+
+
+def test_a_pump_that_waits_tries_at_once_when_told_that_the_engine_is_back() -> None:
+    engine = Streams(*[EngineUnreachable("gone")] * 8)
+    lost: list[str] = []
+    pump = EventPump(
+        engine,  # type: ignore[arg-type]
+        "shop",
+        since_ns=None,
+        on_event=lambda _: None,
+        on_connect=lambda: None,
+        on_lost=lost.append,
+    )
+    pump.start()
+    while pump.connects == 0:
+        pump.retry()  # it would wait for more than 10 s by itself
+    assert len(lost) == 8
+    pump.stop(5)
