@@ -100,13 +100,17 @@ def _differences(file: Path, git: Git, commit: str) -> _Differences:
 
 def _sections(text: str) -> Mapping[str, Any]:
     """None are found where the file could not be read."""
+    from monitor.config.roles import expand
     from monitor.config.spelled import as_written
     from monitor.config.yamlfile import parse
 
     try:
-        data = parse(text, "bgmon.yml").data
+        document = parse(text, "bgmon.yml")
+        if expand(document):
+            return {}
     except BgmonError:
         return {}
+    data = document.data
     services = data.get("services") if isinstance(data, dict) else None
     return as_written(services) if isinstance(services, dict) else {}
 

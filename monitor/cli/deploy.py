@@ -28,9 +28,11 @@ class _Asked:
 
 @click.command("deploy")
 @click.argument("services", nargs=-1, metavar="SERVICE[=IMAGE]...", shell_complete=complete_service)
-@click.option("--image", metavar="REF", help="The image to deploy; with one service only.")
+@click.option("--image", metavar="REF", help="The image to deploy; with several services where all run the same one.")
 @click.option("--tag", metavar="TAG", help="This tag of the image that bgmon.yml names, for every service given.")
 @click.option("--all", "everything", is_flag=True, help="Every service of bgmon.yml.")
+@click.option("--group", metavar="NAME", help="Every service of this group of bgmon.yml.")
+@click.option("--each", is_flag=True, help="Each by itself: one that fails does not hold back the others.")
 @click.option("--changed-since", "revision", metavar="REV", help=SINCE_HELP)
 @click.option("--pull", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--no-bake", is_flag=True, help="Do not watch green before blue goes.")
@@ -40,7 +42,7 @@ class _Asked:
 @click.option("--undo", is_flag=True, help="When one host fails, roll back those that were done before.")
 @click.option("--attach", "rollout", metavar="ID", help="Show how a rollout went on whose caller was lost.")
 @click.option("--resume", is_flag=True, help="Only finish or undo what a killed deploy left.")
-@click.option("--dry-run", is_flag=True, help="Print the dry_run, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, change nothing.")
 @wait_option
 @json_option
 @pass_settings
@@ -50,6 +52,8 @@ def command(  # noqa: PLR0917 - click passes them by name
     image: str | None,
     tag: str | None,
     everything: bool,
+    group: str | None,
+    each: bool,
     revision: str | None,
     pull: str,
     no_bake: bool,
@@ -68,12 +72,16 @@ def command(  # noqa: PLR0917 - click passes them by name
     The new container starts beside the old one, must get healthy, takes the traffic, is watched for a while, and only
     then the old one finishes its requests and goes. Whatever goes wrong before that, the old one keeps serving.
 
+    Several services that are named, or a group, are deployed together: none takes traffic before all are healthy, and
+    no old version goes before all are proven. With --all, --changed-since or --each, each is deployed by itself.
+
     \b
     Examples:
       bgmon deploy core --image reg.example.com/shop/core:abc
-      bgmon deploy core search --tag abc            two services, side by side
+      bgmon deploy core search --tag abc            two services together: both get new versions, or none
+      bgmon deploy --group shop --tag abc           all of a group, in the same way
       bgmon deploy core=reg/core:abc search=reg/search:def
-      bgmon deploy core --dry-run                   print the dry_run
+      bgmon deploy core --dry-run                   print the plan
       bgmon deploy core --tag abc --hosts vps1      on one of its hosts alone
       bgmon deploy --changed-since deployed --tag $(git rev-parse HEAD)
       bgmon deploy --resume                         settle what a killed deploy left
@@ -84,8 +92,9 @@ def command(  # noqa: PLR0917 - click passes them by name
     if resume:
         return _resume(app, services, wait=wait, as_json=as_json)
     asked = [_Asked(name, given or None) for name, _, given in (item.partition("=") for item in services)]
-    if everything:
-        asked += [_Asked(name, None) for name in app.specs if name not in {item.service for item in asked}]
+    more = _members(app, group) if group is not None else app.specs if everything else ()
+    asked += [_Asked(name, None) for name in more if name not in {item.service for item in asked}]
+    together = len(asked) > 1 and not (each or everything or revision is not None)
     reasons: dict[str, str] | None = None
     if revision is not None:
         found = changed_since(app, revision)
@@ -95,7 +104,7 @@ def command(  # noqa: PLR0917 - click passes them by name
             say_changed(revision, reasons, as_json=as_json)
         if not asked:
             return _show_plan(app, [], reasons, as_json=as_json) if dry_run else 0
-    _check_usage(asked, image, tag)
+    _check_usage(app, asked, image, tag)
     orders = [
         _order(app, item, image=image, tag=_tag(app, item, tag, reasons), pull=pull, no_bake=no_bake, wait=wait)
         for item in asked
@@ -110,10 +119,10 @@ def command(  # noqa: PLR0917 - click passes them by name
         app.engine.ask_ahead()
     for order in local:
         jobs[order.spec.name] = _job(order)
-    code = carry_out(settings, app, jobs, as_json=as_json) if jobs else 0
+    code = carry_out(settings, app, jobs, as_json=as_json, together=together) if jobs else 0
     if code or not spread:
         return code
-    options = ["--no-release", *(["--no-bake"] if no_bake else [])]
+    options = ["--no-release", *(["--no-bake"] if no_bake else []), *([] if together else ["--each"])]
     code = deploy_on_hosts(settings, app, spread, options, undo=undo, as_json=as_json)
     if code and undo and jobs:
         back: dict[str, Callable[[Any], Any]] = {name: _back(name) for name in jobs}
@@ -139,17 +148,31 @@ def _back(service: str) -> Callable[[Any], Any]:
     return lambda deps: roll_back(deps, service, previous=True)
 
 
-def _check_usage(asked: list[_Asked], image: str | None, tag: str | None) -> None:
+def _members(app: App, group: str) -> list[str]:
+    found = [name for name, section in app.config.services.items() if section.group == group]
+    if not found:
+        known = ", ".join(sorted({one.group for one in app.config.services.values() if one.group})) or "there is none"
+        raise UsageError(f"no service is in the group {group!r}", hint=f"known: {known}")
+    return found
+
+
+def _check_usage(app: App, asked: list[_Asked], image: str | None, tag: str | None) -> None:
     if not asked:
         raise UsageError("which service?", hint="bgmon deploy core --image reg/core:abc, or --all")
-    if image is not None and (len(asked) > 1 or asked[0].image):
-        raise UsageError("--image goes with one service", hint="use SERVICE=IMAGE for several")
+    if image is not None and (any(item.image for item in asked) or not _share_image(app, asked)):
+        raise UsageError("--image goes with services that run the same image", hint="use SERVICE=IMAGE for several")
     if image is not None and tag is not None:
         raise UsageError("--image and --tag exclude each other")
     names = [item.service for item in asked]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise UsageError(f"{', '.join(doubled)} is named twice")
+
+
+def _share_image(app: App, asked: list[_Asked]) -> bool:
+    from monitor.domain.names import repository_of
+
+    return len(asked) == 1 or len({repository_of(spec_of(app, item.service).image) for item in asked}) == 1
 
 
 def _order(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from monitor.domain.deploy.spec import ServiceSpec
 
 T = TypeVar("T")
-_MOST_AT_ONCE = 8
+MOST_AT_ONCE = 8
 
 
 def known_services(app: App) -> list[str]:
@@ -72,7 +72,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def side_by_side(jobs: dict[str, Callable[[], T]]) -> dict[str, T | BgmonError]:
+def side_by_side(jobs: dict[str, Callable[[], T]], *, at_once: int = MOST_AT_ONCE) -> dict[str, T | BgmonError]:
     """Run a job for each service, at the same time; what each gave, or the error it ended with."""
 
     def guarded(job: Callable[[], T]) -> T | BgmonError:
@@ -83,7 +83,7 @@ def side_by_side(jobs: dict[str, Callable[[], T]]) -> dict[str, T | BgmonError]:
 
     if len(jobs) == 1:
         return {name: guarded(job) for name, job in jobs.items()}
-    with ThreadPoolExecutor(max_workers=min(len(jobs), _MOST_AT_ONCE)) as pool:
+    with ThreadPoolExecutor(max_workers=min(len(jobs), at_once)) as pool:
         futures = {name: pool.submit(guarded, job) for name, job in jobs.items()}
         return {name: future.result() for name, future in futures.items()}
 

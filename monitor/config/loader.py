@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from monitor.config.oneline import broken_lines
+from monitor.config.roles import expand
 from monitor.config.schema import Config
 from monitor.config.substitution import Substitution
 from monitor.config.yamlfile import Document, Path, dotted, parse, read_text
@@ -62,7 +63,7 @@ def load_builds(path: FilePath, environ: Mapping[str, str] | None = None) -> Con
     services = data.get("services")
     if isinstance(services, dict):
         kept = {
-            name: {key: section[key] for key in ("image", "build") if key in section}
+            name: {key: section[key] for key in ("image", "build", "like") if key in section}
             if isinstance(section, dict)
             else section
             for name, section in services.items()
@@ -81,6 +82,9 @@ def _checked(document: Document, environ: Mapping[str, str]) -> Config:
     if not isinstance(document.data, dict):
         hint = "write one with: bgmon init"
         raise ConfigError([Problem(file, 0, "", "holds no settings: `project` and `services` are needed")], hint=hint)
+    unlike = expand(document)
+    if unlike:
+        raise ConfigError(unlike[:_MOST_PROBLEMS])
     substitution = Substitution(document, environ)
     data = substitution.apply(document.data)
     if substitution.problems:
@@ -139,7 +143,7 @@ def known_keys(path: Path, model: type[BaseModel] = Config) -> list[str]:
         while True:
             if "$ref" in node:
                 node = definitions[node["$ref"].rpartition("/")[2]]
-            elif "anyOf" in node:
+            elif "anyOf" in node and "properties" not in node:
                 node = next((option for option in node["anyOf"] if option.get("type") != "null"), {})
             else:
                 return node

@@ -19,6 +19,7 @@ from monitor.ports.probe import Prober
 from monitor.ports.proxy import Proxy
 from monitor.ports.requests import RequestStats
 from monitor.ports.tasks import TaskStore
+from monitor.services.deploy.together import Together
 
 PullPolicy = Literal["auto", "always", "never"]
 
@@ -80,6 +81,7 @@ class DeployDeps:
     announce: Callable[[DeployRecord], None] | None = None
     cancelled: Callable[[], bool] = lambda: False
     reach: ReachMode = "auto"
+    together: Together | None = None  # with whom it goes on, or not at all
     subnet: str | None = None  # of the project's network; None lets the engine choose
 
     def tell(self, event: str, service: str, text: str, **data: Any) -> None:

@@ -81,11 +81,14 @@ class Swap:
             if spec.proxied or (active is not None and active.port is not None):
                 self._proxy.begin()
             candidate = pull(deps, self._request, journal, color, architecture=architecture)
+            self._meet("pulled")
             self._release(candidate, secrets)
             if active is not None and wanted(deps, self._request, active):
                 self._hold = Hold(deps, spec, journal, active)
             candidate, container = self._launch(candidate, secrets)
             self._prove(candidate, container, active, hooks)
+            if self._meet("proven"):
+                self._still_runs(container)
         except BaseException as error:
             self._failed(error, candidate, active, hooks)
             raise
@@ -106,6 +109,16 @@ class Swap:
         hooks.run("post-deploy", candidate)
         self._tell_deployed(candidate)
         return release
+
+    def _meet(self, at: str) -> bool:
+        """Wait for those it is deployed together with; whether there are any."""
+        deps, together = self._deps, self._deps.together
+        if together is None:
+            return False
+        within = math.inf if self._hold is None else self._hold.left()
+        with self._journal.timed("together"):
+            together.meet(self._spec.name, at, cancelled=deps.cancelled, within=within)
+        return True
 
     def _release(self, candidate: Candidate, secrets: Mapping[str, str]) -> None:
         """With the new image and secrets, while the old version serves; a rollback has run its own long ago."""
@@ -159,7 +172,8 @@ class Swap:
         if spec.networks:
             answer_to_name(deps.engine, container, spec)
             self._pass_gate(policy, candidate, container)
-        if self._proxy.await_validated() or hooked:
+        waited = self._proxy.await_validated()
+        if self._meet("healthy") or waited or hooked:
             self._still_runs(container)
         share = 0.0
         if active is not None and spec.deploy.canary:
