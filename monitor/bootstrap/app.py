@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported when first used: each costs tens of milliseconds
     from monitor.bootstrap.hosts import ProjectHosts
     from monitor.config.schema import Config
     from monitor.domain.deploy.spec import ServiceSpec
+    from monitor.domain.jobs import Job
     from monitor.domain.proxy.routes import ServiceRoute
     from monitor.ports.proxy import Proxy
     from monitor.ports.requests import RequestStats
@@ -55,6 +56,15 @@ class App(Resources):
     def specs(self) -> dict[str, ServiceSpec]:
         """The policy of every service in bgmon.yml."""
         return self.wiring.specs
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """Every job of bgmon.yml."""
+        return self.wiring.jobs
+
+    def jobs_here(self) -> dict[str, Job]:
+        """Those that this host runs."""
+        return self.wiring.jobs_here()
 
     @property
     def generation(self) -> Generation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,7 @@ from monitor.adapters.host.systemd import Systemd
 from monitor.adapters.http.prober import HttpProber
 from monitor.adapters.http.selfcheck import loopback
 from monitor.adapters.prometheus.certificates import CertificatesCollector
+from monitor.adapters.prometheus.jobs import JobsCollector
 from monitor.bootstrap.certificates import make_keeper
 from monitor.bootstrap.deploy import make_deps
 from monitor.bootstrap.dns import make_name_watch
@@ -30,6 +32,7 @@ from monitor.errors import BgmonError
 from monitor.render.haproxy import CONFIG
 from monitor.services.deploy.deployer import DeployService
 from monitor.services.deploy.deps import DeployEvent
+from monitor.services.jobs import JobRunner
 from monitor.services.watchdog.daemon import Daemon
 from monitor.services.watchdog.daemon_deps import DaemonDeps, DaemonView
 from monitor.services.watchdog.degradation import WINDOW as STRAIN_WINDOW
@@ -53,6 +56,7 @@ STRAIN_EVERY: Final = 30.0
 
 CERTIFICATES_EVERY: Final = 15.0
 NAMES_EVERY: Final = 60.0
+JOBS_EVERY: Final = 1.0
 
 
 def _tell(event: DeployEvent) -> None:
@@ -138,6 +142,20 @@ def make_daemon(
     peers = make_peers(current().config, alerting.manager)
     logs = LogWatch(current)
     keeper = make_keeper(resources, current, alerting.manager)
+    jobs = JobRunner(
+        make_deps(
+            resources,
+            current,
+            lambda: alerting,
+            _tell,
+            cancelled=lambda: bool(made) and made[0].stopping,
+            chat=False,
+        ),
+        lambda: current().jobs_here(),
+        alerting.manager,
+        resources.totals,
+        start=_in_a_thread,
+    )
 
     def look_for_degradation() -> None:
         now = time.time()
@@ -174,12 +192,17 @@ def make_daemon(
                 make_view(resources, current, alerting, view),
                 peers,
                 view.problems,
-                extra=[logs.collector(), CertificatesCollector(keeper.states)],
+                extra=[
+                    logs.collector(),
+                    CertificatesCollector(keeper.states),
+                    JobsCollector(resources.totals, jobs.views),
+                ],
             ),
             extra=[
                 *make_jobs(current().config, peers, problems),
                 ("certificates", CERTIFICATES_EVERY, keeper.round),
                 ("dns", NAMES_EVERY, make_name_watch(lambda: current().config, alerting.manager).round),
+                ("jobs", JOBS_EVERY, jobs.round),
                 ("logs", logs.every, logs.poll),
                 ("memory", MEMORY_EVERY, Tidy()),
                 ("strains", STRAIN_EVERY, look_for_degradation),
@@ -192,6 +215,20 @@ def make_daemon(
     )
     made.append(daemon)
     return daemon
+
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    """Each run of a job waits for its container; the daemon ends without waiting for them."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except BgmonError as error:
+            log.warning("%s", error)
+        except Exception:  # a thread keeps what it throws to itself
+            log.exception("a job failed")
+
+    threading.Thread(target=guarded, name="bgmon-job", daemon=True).start()
 
 
 def _proxy_watch(

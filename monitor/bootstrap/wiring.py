@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from monitor.config.schema import Config
     from monitor.domain.alerting.open_alerts import AlertPolicy
     from monitor.domain.deploy.spec import ServiceSpec
+    from monitor.domain.jobs import Job
     from monitor.domain.logs.events import EventRule
     from monitor.domain.logs.rules import LogRule
     from monitor.domain.proxy.peering import Peering
@@ -42,6 +43,22 @@ class Wiring:
         from monitor.config.compile import service_specs
 
         return service_specs(self.config)
+
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        """Every job of bgmon.yml."""
+        from monitor.config.compile import jobs
+
+        return jobs(self.config)
+
+    def jobs_here(self) -> dict[str, Job]:
+        """Those that this host runs."""
+        from monitor.adapters.host.received import names_here
+        from monitor.bootstrap.paths import default_root
+
+        here = names_here(default_root(), self.config.project) if self.jobs else set()
+        local = {name for name, section in self.config.hosts.items() if section.ssh is None}
+        return {name: job for name, job in self.jobs.items() if job.is_run_by(here, local)}
 
     @cached_property
     def proxy_driver(self) -> Proxy:

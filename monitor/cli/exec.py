@@ -12,7 +12,7 @@ from monitor.cli.context import Settings, json_option, pass_settings
 from monitor.cli.output import emit_json
 from monitor.cli.remote import documents, on_hosts
 from monitor.cli.services import service_argument
-from monitor.cli.streams import write_unmasked
+from monitor.cli.streams import without_dashes, write_unmasked
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -36,7 +36,7 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon exec -u root core sh -c 'id; env | wc -l'
       bgmon exec --raw db pg_dump shop > shop.sql
     """
-    app = settings.app()
+    app, argv = settings.app(), without_dashes(argv)
     code, output = app.engine.exec(active_container(app, service).id, argv, user=user)
     if raw and not as_json:
         write_unmasked(output)

@@ -72,3 +72,8 @@ def _report(kind: type[BaseException], error: BaseException | None, trace: Trace
     """A traceback as one text: the interpreter would write it in pieces."""
     sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
     sys.stderr.flush()
+
+
+def without_dashes(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """A command after `SERVICE --`: click passes the -- on where options may stand among the words."""
+    return argv[1:] if argv[:1] == ("--",) else argv

@@ -29,7 +29,7 @@ def _show_all(document: dict[str, Any], _params: Mapping[str, Any]) -> None:
 @pass_settings
 @on_hosts(documents(_show_all))
 def command(settings: Settings, service: str | None, limit: int, run: str | None, as_json: bool) -> None:
-    """Show the release commands that ran in a container of their own, newest first, and how they ended.
+    """Show the release commands, jobs and commands by hand that ran in a container of their own, newest first.
 
     \b
     Examples:

@@ -36,6 +36,11 @@ class Model(BaseModel):
     )
 
 
+def as_argv(value: object) -> object:
+    """A command given as one string runs through the image's shell, as in a Dockerfile."""
+    return ["/bin/sh", "-c", value] if isinstance(value, str) else value
+
+
 def parse_duration(value: object) -> float:
     """Seconds out of `500ms`, `30s`, `5m`, `1h30m`; a bare 0 is allowed, any other bare number is not.
 

@@ -9,9 +9,10 @@ from monitor.config.service import HealthSection, ServiceSection
 from monitor.config.yamlfile import Path
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.deploy.spec_codec import spec_of
+from monitor.domain.jobs import Job
 from monitor.domain.sealing import literal, variables
 
-_NOT_IN_SPEC = {"build", "logs", "slo"}
+_NOT_IN_SPEC = {"build", "group", "like", "logs", "slo"}
 
 
 def service_spec(name: str, section: ServiceSection, sealed: Mapping[Path, str] | None = None) -> ServiceSpec:
@@ -44,3 +45,13 @@ def _sealed_probe(health: HealthSection, texts: Mapping[Path, str]) -> dict[str,
 
 def service_specs(config: Config) -> dict[str, ServiceSpec]:
     return {name: service_spec(name, section, config.sealed(name)) for name, section in config.services.items()}
+
+
+def jobs(config: Config) -> dict[str, Job]:
+    """Every job, with the one host that runs it."""
+    made = {}
+    for name, section in config.jobs.items():
+        first = next(iter(config.services[section.like].hosts), None)
+        given = section.model_dump()
+        made[name] = Job(**{"name": name, **given, "host": section.host or first})
+    return made

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 
 from monitor.config.base import Duration, Model, Name
+from monitor.config.jobs import time_zone
 from monitor.domain.alerting.conditions import Severity
 
 _HTTP: Final = re.compile(r"https?://[^\s/]+\S*")
@@ -70,12 +69,7 @@ class MuteSection(Model):
     @field_validator("location")
     @classmethod
     def _zone(cls, location: str) -> str:
-        known = available_timezones()
-        if location not in known | {"UTC", "Local"} and known:  # a machine may come without the list
-            close = difflib.get_close_matches(location, known, n=1)
-            more = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{location!r} is no time zone, such as Europe/Berlin{more}")
-        return location
+        return location if location == "Local" else time_zone(location)
 
     @field_validator("times")
     @classmethod

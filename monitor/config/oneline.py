@@ -15,7 +15,7 @@ from monitor.config.yamlfile import Path
 # What a terminal, str.splitlines or another program may take for a line end, and the rest of the control characters;
 # a tab is let through, since formats of log lines hold some.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-# Below these keys of a service anything may stand.
+# Below these keys of a service or a job anything may stand.
 _FREE: Final = frozenset({"env", "command", "entrypoint", "labels", "body"})
 
 
@@ -23,7 +23,7 @@ def broken_lines(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Every value or key in `data` that is no single line, as its path and what is wrong with it."""
     if isinstance(data, dict):
         for key, value in data.items():
-            if path[:1] == ("services",) and key in _FREE:
+            if path[:1] in {("services",), ("jobs",)} and key in _FREE:
                 continue
             if isinstance(key, str) and (found := _CONTROL.search(key)):
                 yield (*path, key), _message("the key", found)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from monitor.config.base import Duration, Model, Name, Word, one_word
 from monitor.config.generate import GenerateSection
+from monitor.config.jobs import JobSection
 from monitor.config.logs import LogsSection
 from monitor.config.notify import NotifySection
 from monitor.config.proxy import ProxySection
@@ -86,6 +87,8 @@ class Config(Model):
     """The reverse proxy."""
     services: dict[Name, ServiceSection] = Field(min_length=1)
     """What runs."""
+    jobs: dict[Name, JobSection] = {}
+    """What the daemon runs by a schedule."""
     logs: LogsSection = LogsSection()
     """Where request metrics come from."""
     notify: NotifySection = NotifySection()
@@ -140,6 +143,19 @@ class Config(Model):
             for host in service.hosts:
                 if host not in self.addresses:
                     raise ValueError(f"hosts.{host}.address: proxy.peer_port needs it, for {name} has an internal name")
+
+    @model_validator(mode="after")
+    def _jobs(self) -> Config:
+        for name, job in self.jobs.items():
+            if name in self.services or name in RESERVED_SERVICES:
+                raise ValueError(f"jobs.{name}: there is a service of that name")
+            if job.like not in self.services:
+                known = ", ".join(self.services)
+                raise ValueError(f"jobs.{name}.like: {job.like!r} is not under services ({known})")
+            hosts = self.services[job.like].hosts
+            if job.host is not None and job.host not in hosts:
+                raise ValueError(f"jobs.{name}.host: {job.host!r} is none of the hosts of {job.like}")
+        return self
 
     @model_validator(mode="after")
     def _references(self) -> Config:

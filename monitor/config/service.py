@@ -9,13 +9,14 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BeforeValidator,
+    ConfigDict,
     Field,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from monitor.config.base import MAX_PORT, Duration, Model, Name, Share, Size, Word
+from monitor.config.base import MAX_PORT, Duration, Model, Name, Share, Size, Word, as_argv
 from monitor.config.build import BuildSection, as_build
 from monitor.config.entry import EntrySection
 from monitor.config.logs import ServiceLogs
@@ -46,11 +47,6 @@ _WRITTEN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | dict | int | float) else value
-
-
-def _as_argv(value: object) -> object:
-    """A command given as one string runs through the image's shell, as in a Dockerfile."""
-    return ["/bin/sh", "-c", value] if isinstance(value, str) else value
 
 
 def _as_text(value: object) -> object:
@@ -195,7 +191,7 @@ class RolloutSection(Model):
 
 
 class ReleaseSection(Model):
-    command: Annotated[tuple[str, ...], BeforeValidator(_as_argv), Field(min_length=1)]
+    command: Annotated[tuple[str, ...], BeforeValidator(as_argv), Field(min_length=1)]
     """What runs instead of the image's own command, with the service's environment, secrets, volumes and networks; one
     string runs through a shell."""
     timeout: Duration = Field(default=600.0, gt=0)
@@ -279,9 +275,22 @@ class SloSection(Model):
     """How many requests must be how fast."""
 
 
+def _or_like(schema: dict[str, Any]) -> None:
+    """A service like another need not name its image."""
+    schema["required"].remove("image")
+    schema["anyOf"] = [{"required": ["image"]}, {"required": ["like"]}]
+
+
 class ServiceSection(Model):
+    model_config = ConfigDict(json_schema_extra=_or_like)
+
     image: Word
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
+    like: Name | None = None
+    """Another service, of which it has all that it does not say itself, but not `port`, `route`, `internal`, `health`,
+    `slo` and `deploy.release`; `KEY: none` takes a key away."""
+    group: Name | None = None
+    """Services of one group are deployed together by `bgmon deploy --group`: all of them, or none."""
     build: Annotated[BuildSection | None, BeforeValidator(as_build)] = None
     """What its image is built of, for `bgmon build` and pipelines; a text is short for `context`."""
     hosts: tuple[Name, ...] = ()
@@ -304,7 +313,7 @@ class ServiceSection(Model):
     """`name:/path` or `/host/path:/path[:ro]`."""
     networks: tuple[str, ...] = ()
     """Existing Docker networks to join besides the project's own."""
-    command: Annotated[tuple[str, ...], BeforeValidator(_as_argv)] = ()
+    command: Annotated[tuple[str, ...], BeforeValidator(as_argv)] = ()
     """Instead of the image's own; one string runs through a shell."""
     user: str | None = None
     """User or uid inside the container."""

@@ -54,6 +54,7 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
         mutes=tuple(_mute(mute) for mute in section.mute),
         scrape_scheme="https" if config.watch.tls else "http",
         scrape_token=config.watch.token is not None,
+        jobs=bool(config.jobs),
     )
 
 

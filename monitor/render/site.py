@@ -132,6 +132,8 @@ class Site:
     mutes: tuple[MuteTiming, ...] = ()
     scrape_scheme: Literal["http", "https"] = "http"
     scrape_token: bool = False
+    jobs: bool = False
+    """Whether anything runs by a schedule."""
     engine_socket: str = "/var/run/docker.sock"
 
     def source_uid(self, source: Source) -> str:

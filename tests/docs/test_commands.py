@@ -49,6 +49,7 @@ CANNOT: Final = {
     r"bgmon top": "draws until a key is pressed; tests/watch has a look at its first picture",
     r"bgmon ci init .*": "wants a host with an ssh address; tests/cli/test_ci.py writes every kind of pipeline",
     r"bgmon certs (test|renew)": "asks an ACME server; tests/cli/test_certs_command.py has one",
+    r"bgmon run (--timeout 10m )?core .*python.*": "a program of the reader's own; tests/deploy/test_jobs.py runs some",
     r"ssh -L .*": "keeps a connection to a host of the reader's open",
 }
 OWN: Final[dict[str, str]] = {
@@ -126,6 +127,10 @@ def reader(
     config["services"]["core"]["health"] = {"path": "/health", "successes": 2, "start": "60s", "interval": "200ms"}
     config["services"]["core"]["internal"] = f"micro-core.internal:{free_port()}"
     config["services"]["web-front"] = {"image": "reg/front", "port": 3000, "route": {"host": "front.example.com"}}
+    config["services"]["core"]["group"] = "shop"
+    worker = {"like": "core", "command": ["worker"], "health": {"settle": "200ms"}, "group": "shop"}
+    config["services"]["worker"] = worker
+    config["jobs"] = {"nightly": {"like": "core", "command": ["report"], "schedule": "0 3 * * *"}}
     (folder / "bgmon.yml").write_text(yaml.safe_dump(config))
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     (folder / "config").mkdir()
@@ -154,7 +159,12 @@ def reader(
             assert done.returncode == 0, done.stderr
         yield made
     finally:
-        for line in ("bgmon remove core --yes", "bgmon remove web-front --yes", "bgmon proxy remove --yes"):
+        for line in (
+            "bgmon remove core --yes",
+            "bgmon remove web-front --yes",
+            "bgmon remove worker --yes",
+            "bgmon proxy remove --yes",
+        ):
             made.type(Command("", 0, line))
         for repository, tag in tags:
             with contextlib.suppress(docker.errors.ImageNotFound):  # a release that is removed takes its image along

@@ -13,6 +13,7 @@ import pytest
 from monitor.adapters.host.machine import HostCollector
 from monitor.adapters.prometheus.api import PrometheusApi
 from monitor.adapters.prometheus.exposition import Exposition, HistoryCollector, PeersCollector, StatusCollector
+from monitor.adapters.prometheus.jobs import JobsCollector
 from monitor.adapters.prometheus.requests import FixedCollector
 from monitor.adapters.state.alerts import SqliteAlertStore
 from monitor.adapters.state.db import Database
@@ -23,7 +24,9 @@ from monitor.domain import names
 from monitor.domain.boards.board import Panel, Query
 from monitor.domain.deploy.records import DeployRecord, Release
 from monitor.domain.deploy.spec import ServiceSpec
+from monitor.domain.deploy.tasks import TaskRun
 from monitor.domain.health.watch import STATES
+from monitor.domain.jobs import Job, JobView
 from monitor.domain.logs.counts import Counts
 from monitor.domain.logs.rules import LogRule
 from monitor.errors import SourceError, SourceUnreachable
@@ -91,6 +94,8 @@ def test_the_sample_has_the_labels_of_the_daemon(tmp_path: Path) -> None:
     )
     deploys.finish("d1", "deployed", at=now, timings={}, release=release)
     rule = LogRule()
+    job = Job("report", "core", ("report",), "@hourly")
+    run = TaskRun("r1", "job", "report", "core", "v1", ("report",), "me", now - 9, finished_at=now, result="done")
     counts = Counts(codes={"200": 1}, buckets={"+Inf": 1})
     real = Exposition(
         [
@@ -98,6 +103,7 @@ def test_the_sample_has_the_labels_of_the_daemon(tmp_path: Path) -> None:
             HistoryCollector(totals, deploys, SqliteAlertStore(database)),
             PeersCollector(FakePeers(sample_peers(now))),
             HostCollector(("/",)),
+            JobsCollector(totals, lambda: [JobView(job, now + 60, None, run, run)]),
             FixedCollector({"core": counts}, {"core": rule}),
         ]
     )

@@ -62,6 +62,7 @@ def scraped(
                 "slo": {"availability": 99.9, "latency": {"threshold": "250ms", "target": 99}},
             }
         },
+        "jobs": {"report": {"like": "core", "command": ["report"], "schedule": "@daily"}},
         "watch": {"listen": f"127.0.0.1:{watch}"},
         "logs": {"window": "2s", "delay": "1s"},
     }
@@ -114,7 +115,7 @@ def scraped(
 
 
 # No event of theirs has happened, or nothing on this host can show them.
-WITHOUT_EVENTS = {"bgmon_container_exits_total", "bgmon_peer_up"}
+WITHOUT_EVENTS = {"bgmon_container_exits_total", "bgmon_peer_up", "bgmon_job_success"}
 
 
 def test_a_daemon_exports_every_metric_that_a_rule_asks_for_and_promtool_likes_them(

@@ -29,6 +29,7 @@ def strange_site() -> Site:
         project="p.q-r_s",
         services=tuple(SiteService(name, objectives) for name in sorted(names)),
         hosts=(SiteHost("h1", "127.0.0.1:9180"),),
+        jobs=True,
     )
 
 

@@ -131,6 +131,20 @@ class SampleShop:
         self.add(f"{names.METRIC_DURATION}_count", count, service=name)
         self.add(f"{names.METRIC_DURATION}_sum", count * median * 1.5, service=name)
 
+    def _job(self, seconds: float, before_end: float) -> None:
+        """A report every hour; one failed once, and its retry did not."""
+        name = "report"
+        run = int(before_end / HOURS) != int((before_end + seconds) / HOURS)
+        failed = run and int(before_end / HOURS) == 1
+        self.add(names.METRIC_JOB_RUNS, float(run), name=name, result="done")
+        self.add(names.METRIC_JOB_RUNS, float(failed), name=name, result="failed")
+        self.add(names.METRIC_JOB_MISSED, 0.0, name=name)
+        self.set(names.METRIC_JOB_SUCCESS, 1.0, name=name)
+        self.set(names.METRIC_JOB_RUNNING, float(before_end % HOURS > HOURS - 40), name=name)
+        self.set(names.METRIC_JOB_DURATION, 38.0, name=name)
+        self.set(names.METRIC_JOB_LAST_SUCCESS, self.now - (HOURS - before_end % HOURS), name=name)
+        self.set(names.METRIC_JOB_NEXT, self.now + before_end % HOURS, name=name)
+
     def _host(self, seconds: float, day: float, before_end: float) -> None:
         gigabyte = 1024**3
         for metric, value in (
@@ -142,6 +156,7 @@ class SampleShop:
             ("process_resident_memory_bytes", 61e6 + 1e6 * self.random.random()),
         ):
             self.set(metric, value)
+        self._job(seconds, before_end)
         self.set(names.METRIC_LOG_SOURCE_UP, 1, source="docker")
         self.set(names.METRIC_LOG_SOURCE_LAG, 3 + 2 * self.random.random(), source="docker")
         for host, days in (("shop.example.com", 41), ("api.example.com", 77)):

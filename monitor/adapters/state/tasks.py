@@ -45,9 +45,10 @@ class SqliteTasks:
                 (run, KEPT),
             )
 
-    def unfinished(self, kind: TaskKind, service: str) -> list[TaskRun]:
+    def unfinished(self, kind: TaskKind, service: str | None = None) -> list[TaskRun]:
         rows = self._db.rows(
-            "SELECT * FROM tasks WHERE kind = ? AND service = ? AND finished_at IS NULL ORDER BY started_at",
+            "SELECT * FROM tasks WHERE kind = ?1 AND (?2 IS NULL OR service = ?2) AND finished_at IS NULL"
+            " ORDER BY started_at",
             (kind, service),
         )
         return [_run(row) for row in rows]
@@ -65,6 +66,17 @@ class SqliteTasks:
     def run(self, run: str) -> TaskRun | None:
         rows = self._db.rows("SELECT * FROM tasks WHERE id = ?", (run,))
         return _run(rows[0]) if rows else None
+
+    def handled(self, job: str) -> float | None:
+        rows = self._db.rows("SELECT handled FROM job_cursors WHERE job = ?", (job,))
+        return float(rows[0]["handled"]) if rows else None
+
+    def set_handled(self, job: str, at: float) -> None:
+        with self._db.transaction() as db:
+            db.execute(
+                "INSERT INTO job_cursors (job, handled) VALUES (?1, ?2) ON CONFLICT (job) DO UPDATE SET handled = ?2",
+                (job, at),
+            )
 
 
 def _run(row: sqlite3.Row) -> TaskRun:

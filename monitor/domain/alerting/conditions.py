@@ -26,6 +26,9 @@ ConditionKind = Literal[
     "dns",  # a service's internal name points elsewhere than at its hosts
     "certificate",  # it ends soon, or could not be got
     "state",
+    "job-failed",  # after its last retry
+    "job-missed",  # a planned run did not begin in time
+    "job-slow",  # a run takes longer than usual
     "test",  # `bgmon notify test`
     "orphan",  # a container with our labels that no release knows
 ]

@@ -12,7 +12,7 @@ from typing import Final, Literal
 PanelType = Literal["timeseries", "stat", "gauge", "heatmap", "bar", "table", "logs", "state-timeline", "text"]
 Source = Literal["prometheus", "loki"]
 Need = Literal[
-    "requests", "objective", "availability", "latency", "probe", "memory-limit", "cpu-limit", "events", "routes"
+    "requests", "objective", "availability", "latency", "probe", "memory-limit", "cpu-limit", "events", "routes", "jobs"
 ]
 Tone = Literal["green", "yellow", "orange", "red", "blue", "purple", "text", "transparent"]
 

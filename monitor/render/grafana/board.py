@@ -58,7 +58,9 @@ def ready_boards(catalogue: Catalogue, site: Site, only: str | None = None) -> I
     for name, board in sorted(catalogue.boards.items()):
         if board.per == "project":
             if only in (None, f"_{name}"):
-                yield ready_board(f"_{name}", board, site, None)
+                ready = ready_board(f"_{name}", board, site, None)
+                if ready.rows or not board.rows:  # one about what the project does not have is left out
+                    yield ready
             continue
         for service in site.services:
             if only in (None, service.name):
@@ -70,6 +72,8 @@ def ready_board(name: str, board: Board, site: Site, service: SiteService | None
     values = values_for(site.project, service.name if service else None)
     groups = _groups([service] if service else site.services)
     needs = _has(site.services if service is None else [service])
+    if site.jobs:
+        needs.add("jobs")
     rows: list[ReadyRow] = []
     y, number_ = 0, 0
     for row in board.rows:

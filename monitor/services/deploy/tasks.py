@@ -14,7 +14,7 @@ from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.deploy.tasks import KEPT_CHARACTERS, KEPT_LINES, TaskKind, TaskResult, TaskRun
 from monitor.domain.names import KIND_TASK, LABEL_KIND, LABEL_PROJECT, LABEL_TASK, LABEL_VERSION, network_name
 from monitor.domain.sealing import environment
-from monitor.errors import BgmonError, DeployFailed
+from monitor.errors import BgmonError, DeployFailed, EngineUnreachable
 from monitor.ports.engine import LogLines
 from monitor.services.deploy.deps import DeployDeps
 from monitor.services.deploy.reach import ready_network
@@ -36,12 +36,18 @@ class Task:
     command: tuple[str, ...]
     timeout: float
     deploy: str = ""
+    goes_on: bool = False
+    """Whether it goes on when its caller ends; `resume_task` sees it through."""
+
+
+class LeftRunning(DeployFailed):
+    """The caller ends before a task that goes on without it."""
 
 
 def run_task(
     deps: DeployDeps, task: Task, secrets: Mapping[str, str], line: Callable[[str], None] = lambda _: None
 ) -> TaskRun:
-    """Run it to its end. The container is gone when this returns or raises.
+    """Run it to its end. The container is gone when this returns or raises, unless it raises LeftRunning.
 
     Args:
         deps: the ports.
@@ -50,7 +56,7 @@ def run_task(
         line: is told each line of its output, secrets masked, from another thread.
 
     Raises:
-        DeployFailed: somebody wants it to end.
+        DeployFailed: somebody wants it to end; LeftRunning where the task goes on.
         EngineError, EngineUnreachable: the container could not be made, started or looked at.
     """
     started = deps.clock.now()
@@ -66,21 +72,32 @@ def run_task(
         deploy=task.deploy,
     )
     deps.tasks.begin(run)
-    output = _Output(line)
-    result: TaskResult = "cut off"
-    code: int | None = None
-    container: str | None = None
+    execution = _Execution(deps, run, task.spec.deploy.stop, line)
     try:
-        container = _create(deps, run.id, task, secrets)
-        deps.engine.start(container)
-        output.follow(deps.engine.logs(container, follow=True))
-        result, code = _await_end(deps, container, task.timeout)
-    finally:
-        if container is not None:  # until it is put away, the run stays on record as unfinished
-            _put_away(deps, container, task.spec.deploy.stop)
-        text = output.text()
-        deps.tasks.finish(run.id, result, at=deps.clock.now(), exit_code=code, output=text)
-    return replace(run, finished_at=deps.clock.now(), result=result, exit_code=code, output=text)
+        execution.container = _create(deps, run.id, task, secrets)
+        deps.engine.start(execution.container)
+    except BaseException:
+        execution.finish()
+        raise
+    return execution.see_through(task.timeout, goes_on=task.goes_on)
+
+
+def resume_task(
+    deps: DeployDeps, run: TaskRun, *, timeout: float, stop: float, line: Callable[[str], None] = lambda _: None
+) -> TaskRun:
+    """See a run through to its end whose caller has ended; it is `cut off` where its container is gone.
+
+    Raises:
+        LeftRunning: this caller ends as well.
+        EngineError, EngineUnreachable: the container could not be looked at.
+    """
+    execution = _Execution(deps, run, stop, line)
+    for made in deps.own.made("task", deploy=run.id):
+        execution.container = made.id
+        found = deps.engine.inspect(made.id)
+        if found is not None and found.started_at is not None:
+            return execution.see_through(timeout - (deps.clock.now() - run.started_at), goes_on=True)
+    return execution.finish()
 
 
 def settle_tasks(deps: DeployDeps, service: str) -> list[str]:
@@ -146,14 +163,22 @@ def _container(project: str, run: str, task: Task, secrets: Mapping[str, str]) -
     )
 
 
-def _await_end(deps: DeployDeps, container: str, timeout: float) -> tuple[TaskResult, int | None]:
+def _await_end(
+    deps: DeployDeps, container: str, timeout: float, *, patient: bool = False
+) -> tuple[TaskResult, int | None]:
+    """`patient` waits for an engine that is away, such as one that is upgraded."""
     until = deps.clock.monotonic() + timeout
     while True:
-        found = deps.engine.inspect(container)
-        if found is None:
-            return "cut off", None  # somebody removed it
-        if not found.running:
-            return ("done" if found.exit_code == 0 else "failed"), _code(found)
+        try:
+            found = deps.engine.inspect(container)
+        except EngineUnreachable:
+            if not patient or deps.clock.monotonic() >= until:
+                raise
+        else:
+            if found is None:
+                return "cut off", None  # somebody removed it
+            if not found.running:
+                return ("done" if found.exit_code == 0 else "failed"), _code(found)
         if deps.cancelled():
             raise DeployFailed("interrupted")
         if deps.clock.monotonic() >= until:
@@ -172,6 +197,42 @@ def _put_away(deps: DeployDeps, container: str, stop: float) -> None:
     deps.own.remove(container)
 
 
+class _Execution:
+    """A run, its container once there is one, and what it writes."""
+
+    def __init__(self, deps: DeployDeps, run: TaskRun, stop: float, line: Callable[[str], None]) -> None:
+        self._deps = deps
+        self._run = run
+        self._stop = stop
+        self._output = _Output(line)
+        self.container: str | None = None
+
+    def see_through(self, timeout: float, *, goes_on: bool) -> TaskRun:
+        """Wait for its end. With `goes_on`, it is left running when the caller is to end."""
+        assert self.container is not None
+        try:
+            self._output.follow(self._deps.engine.logs(self.container, follow=True))
+            result, code = _await_end(self._deps, self.container, timeout, patient=goes_on)
+        except DeployFailed:
+            if goes_on:
+                self._output.close()
+                raise LeftRunning(f"{self._run.id} goes on by itself") from None
+            self.finish()
+            raise
+        except BaseException:
+            self.finish()
+            raise
+        return self.finish(result, code)
+
+    def finish(self, result: TaskResult = "cut off", code: int | None = None) -> TaskRun:
+        """Until its container is put away, the run stays on record as unfinished."""
+        if self.container is not None:
+            _put_away(self._deps, self.container, self._stop)
+        text, at = self._output.text(), self._deps.clock.now()
+        self._deps.tasks.finish(self._run.id, result, at=at, exit_code=code, output=text)
+        return replace(self._run, finished_at=at, result=result, exit_code=code, output=text)
+
+
 class _Output:
     """The last lines of a container's output, read while it runs."""
 
@@ -188,11 +249,16 @@ class _Output:
 
     def text(self) -> str:
         """All there is; the container has ended, so its stream ends by itself."""
-        if self._thread is not None and self._lines is not None:
+        if self._thread is not None:
             self._thread.join(_READ)
+        self.close()
+        return "\n".join(self._kept)
+
+    def close(self) -> None:
+        """Read no further."""
+        if self._thread is not None and self._lines is not None:
             self._lines.close()
             self._thread.join(_READ)
-        return "\n".join(self._kept)
 
     def _read(self, lines: LogLines) -> None:
         try:

@@ -27,7 +27,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def test_the_shipped_boards_are_there() -> None:
-    assert set(load_boards().boards) == {"service", "overview", "hosts", "deploys", "slo"}
+    assert set(load_boards().boards) == {"service", "overview", "hosts", "deploys", "jobs", "slo"}
 
 
 def test_a_file_adds_a_board(write: Write) -> None:
@@ -58,7 +58,7 @@ def test_rows_are_added_to_a_board_and_stand_for_rows_of_the_same_title(write: W
         (BOARD.replace("expr: up", "exp: up"), "mine.yaml:5: rows[0].panels[0].queries[0].exp: unknown key; did you mean 'expr'?"),
         (BOARD.replace("title: Mine\n", ""), "mine.yaml: title: is missing"),
         ("title: Mine\n", "mine.yaml: rows: is missing"),
-        ("extends: servce\nrows: []\n", "mine.yaml:1: extends: is no board; there are: deploys, hosts, overview, service, slo"),
+        ("extends: servce\nrows: []\n", "mine.yaml:1: extends: is no board; there are: deploys, hosts, jobs, overview, service, slo"),
         (BOARD.replace("description: Orders a minute.", "description: ' '"), "mine.yaml:5: rows[0].panels[0]: needs a title and a description"),
         (BOARD.replace(", queries: [{expr: up}]", ""), "mine.yaml:5: rows[0].panels[0].queries: is missing"),
         (BOARD.replace("expr: up", 'expr: "up{%{servise}}"'), "rows[0].panels[0].queries[0].expr: %{servise} is unknown; known: "),

@@ -28,7 +28,7 @@ services:
 
 def test_section_and_spec_have_the_same_fields() -> None:
     spec = {field.name for field in fields(ServiceSpec)} - {"name", "sealed"}
-    assert spec == set(ServiceSection.model_fields) - {"build", "logs", "slo"}
+    assert spec == set(ServiceSection.model_fields) - {"build", "group", "like", "logs", "slo"}
 
 
 SEALED = """\

@@ -35,8 +35,21 @@ def test_rendering_twice_gives_the_same_bytes() -> None:
     assert render_boards(load_boards(), shop_site()) == render_boards(load_boards(), shop_site())
 
 
+def test_a_board_about_what_a_project_does_not_have_is_left_out() -> None:
+    assert "_jobs" not in boards_of(replace(shop_site(), jobs=False))
+
+
 def test_a_board_for_each_service_and_one_of_each_kind_for_the_project() -> None:
-    assert set(boards_of(shop_site())) == {"core", "search", "worker", "_overview", "_hosts", "_deploys", "_slo"}
+    assert set(boards_of(shop_site())) == {
+        "core",
+        "search",
+        "worker",
+        "_overview",
+        "_hosts",
+        "_deploys",
+        "_jobs",
+        "_slo",
+    }
 
 
 @pytest.mark.parametrize("name", [*STRANGE_NAMES, LONG_NAME])
