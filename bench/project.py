@@ -27,7 +27,12 @@ BGMON = Path(sys.executable).with_name("bgmon")
 
 
 class Project:
-    def __init__(self, client: docker.DockerClient, services: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        services: Mapping[str, Mapping[str, Any]],
+        proxy: Mapping[str, Any] | None = None,
+    ) -> None:
         self.client = client
         self.name = f"bench-{uuid.uuid4().hex[:6]}"
         self.port = free_port()
@@ -39,7 +44,7 @@ class Project:
                 "image": images.haproxy(client),
                 "listen": [f"127.0.0.1:{self.port}"],
                 "ports": "24000-27999",
-                "reuse_connections": True,
+                **(proxy or {}),
             },
             "services": {name: dict(service) for name, service in services.items()},
             "watch": {"listen": f"127.0.0.1:{free_port()}"},
@@ -96,19 +101,20 @@ class Project:
 
 
 @contextlib.contextmanager
-def project(services: Mapping[str, Mapping[str, Any]]) -> Iterator[Project]:
+def project(services: Mapping[str, Mapping[str, Any]], proxy: Mapping[str, Any] | None = None) -> Iterator[Project]:
     """A project with its proxy up. Raises RuntimeError when no engine answers."""
     url = engine.find()
     if url is None:
         raise RuntimeError("no Docker engine answers: run `make bench`, which brings one")
     client = docker.DockerClient(base_url=url)
-    made = Project(client, services)
+    made = Project(client, services, proxy)
     try:
         for tag in ("v1", "v2"):
             images.shop(client, tag)
         made.bgmon("proxy", "boot")
         yield made
     finally:
+        subprocess.run([BGMON, "proxy", "remove", "--yes"], cwd=made.folder, capture_output=True, check=False)
         made.close()
         client.close()
 

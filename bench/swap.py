@@ -121,7 +121,7 @@ def measure_bgmon() -> tuple[Report, list[float], list[float]]:
 
 
 @contextmanager
-def caddy(listen: int, admin: int, upstream: int) -> Iterator[None]:
+def caddy(listen: int, admin: int, upstream: str) -> Iterator[None]:
     """Caddy with one reverse proxy, as its documentation sets it up for the admin API."""
     folder = Path(tempfile.mkdtemp(prefix="bench-caddy-"))
     config = {
@@ -156,11 +156,11 @@ def caddy(listen: int, admin: int, upstream: int) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def dial(port: int) -> dict[str, Any]:
-    return {"dial": f"127.0.0.1:{port}"}
+def dial(address: str) -> dict[str, Any]:
+    return {"dial": address}
 
 
-def swap_by_caddy(admin: int, upstream: int) -> None:
+def swap_by_caddy(admin: int, upstream: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=10)
     path = "/config/apps/http/servers/web/routes/0/handle/0/upstreams"
     connection.request("PATCH", path, json.dumps([dial(upstream)]), {"Content-Type": "application/json"})
@@ -175,7 +175,8 @@ def measure_caddy() -> tuple[Report, list[float], list[float]]:
     """The same upstreams behind Caddy, both running all the time: only the switch is measured."""
     with project({"web": shop()}) as made:
         ports = {
-            v: made.container(images.shop(made.client, v), environment={"LOG_FORMAT": "none"})[1] for v in ("v1", "v2")
+            v: f"127.0.0.1:{made.container(images.shop(made.client, v), environment={'LOG_FORMAT': 'none'})[1]}"
+            for v in ("v1", "v2")
         }
         listen, admin = free_port(), free_port()
         with caddy(listen, admin, ports["v1"]):

@@ -150,7 +150,7 @@ class App(Resources):
     def _teach(self) -> None:
         """Before each text that is masked: it must not fail, and costs two looks at the disk when nothing is new."""
         with contextlib.suppress(BgmonError):
-            self.secrets.teach(name for service in self.config.services.values() for name in service.secrets)
+            self.secrets.teach(name for service in self.config.all_services.values() for name in service.secrets)
 
     def close(self) -> None:
         """Let go of the log source, the engine and the state file, where they were used."""

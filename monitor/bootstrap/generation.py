@@ -116,7 +116,7 @@ class Generation:
         from monitor.adapters.prometheus.api import PrometheusApi
         from monitor.adapters.prometheus.sample_series import SampleSeries
 
-        sample = SampleSeries(sorted(self._config.services), self.site.host.name)
+        sample = SampleSeries(sorted(self._config.all_services), self.site.host.name)
         real = PrometheusApi(prometheus, scrape=scrape) if prometheus else None
         try:
             yield lambda source: real if real is not None and source == "prometheus" else sample

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.adapters.state.tasks import SqliteTasks
     from monitor.adapters.state.totals import SqliteTotals
     from monitor.adapters.state.watch import SqliteWatchStore
+    from monitor.ports.backups import Backups
     from monitor.ports.own import OwnContainers
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,13 @@ class Resources:
         from monitor.adapters.docker.engine import DockerEngine
 
         return DockerEngine()
+
+    @cached_property
+    def backups(self) -> Backups:
+        """Where backups of accessories are put."""
+        from monitor.adapters.host.backups import BackupFolders
+
+        return BackupFolders(self.state_dir / "backups")
 
     @cached_property
     def store(self) -> SqliteDeployStore:

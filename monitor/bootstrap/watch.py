@@ -154,6 +154,7 @@ def make_daemon(
         lambda: current().jobs_here(),
         alerting.manager,
         resources.totals,
+        resources.backups,
         start=_in_a_thread,
     )
 

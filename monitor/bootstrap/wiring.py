@@ -128,7 +128,7 @@ class Wiring:
         """How alerts are grouped, repeated and inhibited."""
         from monitor.domain.alerting.open_alerts import AlertPolicy
 
-        needs = {name: service.depends_on for name, service in self.config.services.items()}
+        needs = {name: service.depends_on for name, service in self.config.all_services.items()}
         return AlertPolicy(group=self.config.notify.group, repeat=self.config.notify.repeat, needs=needs)
 
     @cached_property

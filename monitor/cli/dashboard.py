@@ -82,14 +82,14 @@ def _drawing(
     from monitor.render.grafana.board import ready_boards
     from monitor.services.boards import answers
 
-    name = board if board in app.config.services else f"_{board.removeprefix('_')}"
+    name = board if board in app.config.all_services else f"_{board.removeprefix('_')}"
     url = prometheus or app.generation.prometheus_url
-    if url is None and board in app.config.services:
+    if url is None and board in app.config.all_services:
         return lambda width: _own(app, board, span, width)
     ready = next(iter(ready_boards(app.generation.boards, app.generation.site, only=name)), None)
     if ready is None:
         known = [
-            *sorted(app.config.services),
+            *sorted(app.config.all_services),
             *(key for key, item in app.generation.boards.boards.items() if item.per == "project"),
         ]
         raise UsageError(f"there is no board {board!r}", hint=f"there are: {', '.join(known)}")

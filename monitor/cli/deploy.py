@@ -33,6 +33,7 @@ class _Asked:
 @click.option("--all", "everything", is_flag=True, help="Every service of bgmon.yml.")
 @click.option("--group", metavar="NAME", help="Every service of this group of bgmon.yml.")
 @click.option("--each", is_flag=True, help="Each by itself: one that fails does not hold back the others.")
+@click.option("--missing", is_flag=True, hidden=True, help="Only what was never deployed.")
 @click.option("--changed-since", "revision", metavar="REV", help=SINCE_HELP)
 @click.option("--pull", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option("--no-bake", is_flag=True, help="Do not watch green before blue goes.")
@@ -54,6 +55,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     everything: bool,
     group: str | None,
     each: bool,
+    missing: bool,
     revision: str | None,
     pull: str,
     no_bake: bool,
@@ -92,7 +94,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     if resume:
         return _resume(app, services, wait=wait, as_json=as_json)
     asked = [_Asked(name, given or None) for name, _, given in (item.partition("=") for item in services)]
-    more = _members(app, group) if group is not None else app.specs if everything else ()
+    more = _members(app, group) if group is not None else app.config.services if everything else ()
     asked += [_Asked(name, None) for name in more if name not in {item.service for item in asked}]
     together = len(asked) > 1 and not (each or everything or revision is not None)
     reasons: dict[str, str] | None = None
@@ -105,12 +107,16 @@ def command(  # noqa: PLR0917 - click passes them by name
         if not asked:
             return _show_plan(app, [], reasons, as_json=as_json) if dry_run else 0
     _check_usage(app, asked, image, tag)
+    _refuse_accessories(app, [] if here else asked)
     orders = [
         _order(app, item, image=image, tag=_tag(app, item, tag, reasons), pull=pull, no_bake=no_bake, wait=wait)
         for item in asked
     ]
-    if no_release:
-        orders = [replace(order, release=False) for order in orders]
+    orders = [
+        replace(order, release=not no_release)
+        for order in orders
+        if not missing or app.store.active(order.spec.name) is None
+    ]
     if dry_run:
         return _show_plan(app, orders, reasons, as_json=as_json)
     local, spread = (orders, {}) if here else split_by_host(app, orders, hosts)
@@ -118,7 +124,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     if local:
         app.engine.ask_ahead()
     for order in local:
-        jobs[order.spec.name] = _job(order)
+        jobs[order.spec.name] = deploy_job(order)
     code = carry_out(settings, app, jobs, as_json=as_json, together=together) if jobs else 0
     if code or not spread:
         return code
@@ -136,7 +142,8 @@ def _tag(app: App, item: _Asked, tag: str | None, reasons: dict[str, str] | None
     return tag if reasons is None or section is None or section.build is not None else None
 
 
-def _job(order: DeployRequest) -> Callable[[Any], Any]:
+def deploy_job(order: DeployRequest) -> Callable[[Any], Any]:
+    """What `carry_out` runs for a service."""
     from monitor.services.deploy.deployer import deploy
 
     return lambda deps: deploy(deps, order)
@@ -146,6 +153,13 @@ def _back(service: str) -> Callable[[Any], Any]:
     from monitor.services.deploy.deployer import roll_back
 
     return lambda deps: roll_back(deps, service, previous=True)
+
+
+def _refuse_accessories(app: App, asked: list[_Asked]) -> None:
+    for item in asked:
+        if item.service in app.config.accessories:
+            hint = f"bgmon accessory upgrade {item.service}"
+            raise UsageError(f"{item.service} is an accessory, which is never swapped", hint=hint)
 
 
 def _members(app: App, group: str) -> list[str]:
@@ -173,6 +187,11 @@ def _share_image(app: App, asked: list[_Asked]) -> bool:
     from monitor.domain.names import repository_of
 
     return len(asked) == 1 or len({repository_of(spec_of(app, item.service).image) for item in asked}) == 1
+
+
+def order_of(app: App, service: str, *, image: str | None = None, wait: float = 0.0) -> DeployRequest:
+    """A deploy of one service as bgmon.yml has it, with another image if one is given."""
+    return _order(app, _Asked(service, image), image=None, tag=None, pull="auto", no_bake=False, wait=wait)
 
 
 def _order(

@@ -18,6 +18,7 @@ from monitor.errors import BgmonError
 
 # name -> (module under monitor.cli, one line of help). The command object in the module is called `command`.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "accessory": ("accessory", "Boot, upgrade and look after databases, caches and the like."),
     "build": ("build", "Build the images of services."),
     "certs": ("certs", "Show certificates and when they end, or renew them."),
     "check": ("check", "Check bgmon.yml."),

@@ -18,6 +18,7 @@ from monitor.errors import UsageError
 if TYPE_CHECKING:
     from monitor.bootstrap import App
     from monitor.domain.deploy.tasks import TaskRun
+    from monitor.domain.jobs import Job
     from monitor.services.deploy.deps import DeployEvent
 
 _CODES = {"done": 0, "timed out": 124, "cut off": 1}  # 124 as `timeout` of coreutils
@@ -47,36 +48,38 @@ def command(  # noqa: PLR0917 - click passes them by name
       bgmon run --timeout 10m core sh -c 'env | wc -l'
       bgmon run --job nightly
     """
-    from monitor.services.jobs import run_by_hand
+    from monitor.services.jobs import run_by_hand, run_job
 
     app = settings.app()
-    name, words, seconds = _asked(app, service, without_dashes(argv), job, timeout)
+    asked = _asked(app, service, without_dashes(argv), job)
     with interruptible() as cancelled:
         deps = app.deps(lambda event: _show(event, as_json=as_json), cancelled=cancelled, chat=False)
-        run = run_by_hand(deps, name, words, timeout=seconds, job=job)
+        if isinstance(asked, tuple):
+            name, words = asked
+            run = run_by_hand(deps, name, words, timeout=timeout)
+        else:
+            name, timeout = asked.like, asked.timeout
+            run = run_job(deps, app.backups, asked)
     if as_json:
         emit_json({"service": name, "task": run.id, "result": run.result, "exit": run.exit_code, "output": run.output})
     else:
-        _say(run, seconds)
+        _say(run, timeout)
     return run.exit_code if run.exit_code is not None else _CODES[str(run.result)]
 
 
-def _asked(
-    app: App, service: str | None, argv: tuple[str, ...], job: str | None, timeout: float
-) -> tuple[str, tuple[str, ...], float]:
+def _asked(app: App, service: str | None, argv: tuple[str, ...], job: str | None) -> tuple[str, tuple[str, ...]] | Job:
     if job is None:
         if service is None or not argv:
-            raise UsageError(
-                "what is to be run is missing", hint="bgmon run SERVICE -- COMMAND, or bgmon run --job NAME"
-            )
-        return require(app, service), argv, timeout
+            hint = "bgmon run SERVICE -- COMMAND, or bgmon run --job NAME"
+            raise UsageError("what is to be run is missing", hint=hint)
+        return require(app, service), argv
     if service is not None:
         raise UsageError("a job has a service and a command of its own", hint=f"bgmon run --job {job}")
     found = app.jobs.get(job)
     if found is None:
         known = ", ".join(app.jobs) or "there are none"
         raise UsageError(f"there is no job {job!r} in {app.config_file.name}", hint=f"known: {known}")
-    return found.like, found.command, found.timeout
+    return found
 
 
 def _show(event: DeployEvent, *, as_json: bool) -> None:

@@ -84,11 +84,11 @@ def _known(app: App, pattern: str) -> None:
     """A silence that covers nothing is a typing error, and would let alerts through. Raises UsageError."""
     from monitor.domain.alerting.conditions import ConditionKind
 
-    names = [*app.config.services, *(peer.name for peer in app.config.watch.peers), *app.store.services()]
+    names = [*app.config.all_services, *(peer.name for peer in app.config.watch.peers), *app.store.services()]
     names += get_args(ConditionKind)
     if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
         close = difflib.get_close_matches(pattern, names, n=1)
-        known = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(set(app.config.services)))}"
+        known = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(set(app.config.all_services)))}"
         raise UsageError(f"{pattern!r} matches no service, peer or kind of alert", hint=known)
 
 

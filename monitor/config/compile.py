@@ -9,7 +9,7 @@ from monitor.config.service import HealthSection, ServiceSection
 from monitor.config.yamlfile import Path
 from monitor.domain.deploy.spec import ServiceSpec
 from monitor.domain.deploy.spec_codec import spec_of
-from monitor.domain.jobs import Job
+from monitor.domain.jobs import Job, backup_name
 from monitor.domain.sealing import literal, variables
 
 _NOT_IN_SPEC = {"build", "group", "like", "logs", "slo"}
@@ -27,7 +27,7 @@ def service_spec(name: str, section: ServiceSection, sealed: Mapping[Path, str] 
     probe = {path: text for path, text in texts.items() if path[0] == "health"}
     if probe:
         given["health"] |= _sealed_probe(section.health, probe)
-    return spec_of({"name": name, **given, "sealed": hidden})
+    return spec_of({"name": name, **given, "sealed": hidden, "keeps_data": section.is_accessory})
 
 
 def _sealed_probe(health: HealthSection, texts: Mapping[Path, str]) -> dict[str, object]:
@@ -44,14 +44,18 @@ def _sealed_probe(health: HealthSection, texts: Mapping[Path, str]) -> dict[str,
 
 
 def service_specs(config: Config) -> dict[str, ServiceSpec]:
-    return {name: service_spec(name, section, config.sealed(name)) for name, section in config.services.items()}
+    return {name: service_spec(name, section, config.sealed(name)) for name, section in config.all_services.items()}
 
 
 def jobs(config: Config) -> dict[str, Job]:
     """Every job, with the one host that runs it."""
     made = {}
     for name, section in config.jobs.items():
-        first = next(iter(config.services[section.like].hosts), None)
+        first = next(iter(config.all_services[section.like].hosts), None)
         given = section.model_dump()
         made[name] = Job(**{"name": name, **given, "host": section.host or first})
+    for accessory, section_ in config.accessories.items():
+        if section_.backup is not None:
+            name, first = backup_name(accessory), next(iter(section_.hosts), None)
+            made[name] = Job(name, accessory, **section_.backup.model_dump(), host=first)
     return made

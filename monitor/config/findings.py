@@ -37,7 +37,7 @@ def _deaf_objectives(config: Config, catalogue: Catalogue) -> Iterator[tuple[Pat
     if not pages:
         return
     least, name = pages[0]
-    for service, section in config.services.items():
+    for service, section in config.all_services.items():
         slo = section.slo
         targets: list[tuple[Path, float | None]] = [(("availability",), slo.availability)]
         targets.append((("latency", "target"), slo.latency.target if slo.latency else None))

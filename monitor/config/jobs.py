@@ -22,7 +22,8 @@ def time_zone(value: str) -> str:
     return value
 
 
-def _schedule(value: str) -> str:
+def schedule(value: str) -> str:
+    """Raises ValueError for what is none."""
     problem = schedule_problem(value)
     if problem:
         raise ValueError(problem)
@@ -34,7 +35,7 @@ class JobSection(Model):
     """The service whose running image, environment, secrets, volumes, networks and limits it has."""
     command: Annotated[tuple[str, ...], BeforeValidator(as_argv), Field(min_length=1)]
     """What runs; one string runs through a shell."""
-    schedule: Annotated[str, AfterValidator(_schedule)]
+    schedule: Annotated[str, AfterValidator(schedule)]
     """When, as in a crontab: `0 3 * * *`, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`."""
     zone: Annotated[str, AfterValidator(time_zone)] = "UTC"
     """The time zone of the schedule, such as `Europe/Berlin`."""

@@ -18,10 +18,10 @@ def log_rule(section: ServiceSection) -> LogRule | None:
 
 def event_rules(config: Config) -> dict[str, EventRule]:
     """What is counted in each service's own output, besides requests."""
-    rules = {name: section.logs.events() for name, section in config.services.items()}
+    rules = {name: section.logs.events() for name, section in config.all_services.items()}
     return {name: rule for name, rule in rules.items() if rule is not None}
 
 
 def log_rules(config: Config) -> dict[str, LogRule]:
-    rules = {name: log_rule(section) for name, section in config.services.items()}
+    rules = {name: log_rule(section) for name, section in config.all_services.items()}
     return {name: rule for name, rule in rules.items() if rule is not None}

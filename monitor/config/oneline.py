@@ -23,7 +23,7 @@ def broken_lines(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Every value or key in `data` that is no single line, as its path and what is wrong with it."""
     if isinstance(data, dict):
         for key, value in data.items():
-            if path[:1] in {("services",), ("jobs",)} and key in _FREE:
+            if path[:1] in {("services",), ("jobs",), ("accessories",)} and key in _FREE:
                 continue
             if isinstance(key, str) and (found := _CONTROL.search(key)):
                 yield (*path, key), _message("the key", found)

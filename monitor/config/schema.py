@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from monitor.config.accessories import AccessorySection
 from monitor.config.base import Duration, Model, Name, Word, one_word
 from monitor.config.generate import GenerateSection
 from monitor.config.jobs import JobSection
@@ -19,6 +20,7 @@ from monitor.config.tls import check_names
 from monitor.config.watch import WatchSection
 from monitor.config.yamlfile import Path
 from monitor.domain.internalnames import HostAddress, is_address
+from monitor.domain.jobs import backup_name
 from monitor.domain.names import RESERVED_SERVICES
 
 _SSH_HOST: Final = re.compile(r"[A-Za-z0-9_.:%\[\]-]+/?")
@@ -87,6 +89,8 @@ class Config(Model):
     """The reverse proxy."""
     services: dict[Name, ServiceSection] = Field(min_length=1)
     """What runs."""
+    accessories: dict[Name, AccessorySection] = {}
+    """Databases, caches and the like, which run beside the services and are never swapped."""
     jobs: dict[Name, JobSection] = {}
     """What the daemon runs by a schedule."""
     logs: LogsSection = LogsSection()
@@ -97,9 +101,15 @@ class Config(Model):
     """The daemon."""
     generate: GenerateSection = GenerateSection()
     """What `bgmon generate` writes."""
+    _with_accessories: dict[str, ServiceSection] = PrivateAttr(default_factory=dict)
     _variables: dict[str, str] = PrivateAttr(default_factory=dict)
     _sealed: Mapping[Path, str] = PrivateAttr(default_factory=dict)
     _exposed: Mapping[Path, tuple[str, ...]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def all_services(self) -> Mapping[str, ServiceSection]:
+        """The services and the accessories: all that runs, is watched and can be looked at."""
+        return self._with_accessories or self.services
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -145,14 +155,28 @@ class Config(Model):
                     raise ValueError(f"hosts.{host}.address: proxy.peer_port needs it, for {name} has an internal name")
 
     @model_validator(mode="after")
+    def _beside(self) -> Config:
+        made = dict(self.services)
+        for name, accessory in self.accessories.items():
+            if name in made or name in RESERVED_SERVICES:
+                raise ValueError(f"accessories.{name}: there is a service of that name")
+            for host in accessory.hosts:
+                if host not in self.hosts:
+                    raise ValueError(f"accessories.{name}.hosts: {host!r} is not under hosts")
+            made[name] = accessory.as_service()
+        self._with_accessories = made
+        return self
+
+    @model_validator(mode="after")
     def _jobs(self) -> Config:
         for name, job in self.jobs.items():
-            if name in self.services or name in RESERVED_SERVICES:
-                raise ValueError(f"jobs.{name}: there is a service of that name")
-            if job.like not in self.services:
-                known = ", ".join(self.services)
+            backups = {backup_name(one) for one, section in self.accessories.items() if section.backup}
+            if name in self.all_services or name in RESERVED_SERVICES or name in backups:
+                raise ValueError(f"jobs.{name}: there is a service or a backup of that name")
+            if job.like not in self.all_services:
+                known = ", ".join(self.all_services)
                 raise ValueError(f"jobs.{name}.like: {job.like!r} is not under services ({known})")
-            hosts = self.services[job.like].hosts
+            hosts = self.all_services[job.like].hosts
             if job.host is not None and job.host not in hosts:
                 raise ValueError(f"jobs.{name}.host: {job.host!r} is none of the hosts of {job.like}")
         return self
@@ -166,7 +190,7 @@ class Config(Model):
                 raise ValueError(f"services.{name}: the name is reserved for bgmon's own container")
             self._hosts_of(name, service)
             for needed in service.depends_on:
-                if needed not in self.services or needed == name:
+                if needed not in self.all_services or needed == name:
                     raise ValueError(f"services.{name}.depends_on: {needed!r} is no other service")
             for route in service.route:
                 if self.proxy.tls == "auto" and route.tls is None:

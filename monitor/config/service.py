@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -11,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -42,14 +44,14 @@ _NOT_TEXT = frozenset({"mem_reservation", "memswap_limit", "oom_score_adj", "pri
 
 
 # Editors must not mark `PORT: 8080`, which is taken as it is written.
-_WRITTEN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+WRITTEN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | dict | int | float) else value
 
 
-def _as_text(value: object) -> object:
+def as_text(value: object) -> object:
     """Environment values: what stands in the file, letter by letter."""
     if value is None:
         raise ValueError('has no value: write "" for an empty text, and quote "null" or "~" where the word is meant')
@@ -283,6 +285,7 @@ def _or_like(schema: dict[str, Any]) -> None:
 
 class ServiceSection(Model):
     model_config = ConfigDict(json_schema_extra=_or_like)
+    _is_accessory: bool = PrivateAttr(default=False)
 
     image: Word
     """Repository, with or without a tag; `bgmon deploy --image` overrides it."""
@@ -305,7 +308,7 @@ class ServiceSection(Model):
     """What counts as healthy."""
     limits: LimitsSection = LimitsSection()
     """Resources it may use."""
-    env: dict[str, Annotated[str, BeforeValidator(_as_text), WithJsonSchema(_WRITTEN)]] = {}
+    env: dict[str, Annotated[str, BeforeValidator(as_text), WithJsonSchema(WRITTEN)]] = {}
     """Environment variables, letter by letter as written here (`1.10`, `01234`); secrets do not belong here."""
     secrets: tuple[str, ...] = ()
     """Names of variables taken from the environment or .bgmon/secrets."""
@@ -385,3 +388,16 @@ class ServiceSection(Model):
         if both:
             raise ValueError(f"{', '.join(sorted(both))} stands under both env and secrets")
         return self
+
+    @property
+    def is_accessory(self) -> bool:
+        """Whether it stands under `accessories`."""
+        return self._is_accessory
+
+    @classmethod
+    def for_accessory(cls, given: Mapping[str, Any], **more: Any) -> ServiceSection:
+        """One that is no service of the file; `docker` may hold a health check, which services have no key for."""
+        docker = more.pop("docker")
+        made = cls.model_validate({**given, **more}).model_copy(update={"docker": docker})
+        made._is_accessory = True  # noqa: SLF001 - its own
+        return made

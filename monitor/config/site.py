@@ -29,7 +29,7 @@ def site_of(config: Config, texts: Sequence[str] = ()) -> Site:
         "loki": section.loki,
         "alertmanager": section.alertmanager,
     }
-    services = tuple(_service(name, service) for name, service in sorted(config.services.items()))
+    services = tuple(_service(name, service) for name, service in sorted(config.all_services.items()))
     return Site(
         project=config.project,
         services=services,

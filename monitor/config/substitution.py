@@ -46,7 +46,7 @@ class Substitution:
         used = self._used.get(path, {})
         secret = {name: value for name, value in used.items() if looks_secret(name, value)}
         match path:
-            case "services", _, "env", name:
+            case "services" | "accessories", _, "env", name:
                 secret = used if looks_secret(str(name), made) else secret
                 self._seal(path, text, secret)
             case "services", _, "health", "headers", name:
@@ -57,7 +57,7 @@ class Substitution:
                 self._seal(path, text, secret)
             case "services", _, "build", "args", name:  # `bgmon build` says what is wrong with those
                 secret = used if looks_secret(str(name), made) else secret
-            case "services", *_ if secret:
+            case "services" | "accessories", *_ if secret:
                 self.exposed[path] = tuple(secret)
         self.secrets |= secret
         return made

@@ -63,6 +63,8 @@ class Job:
     pause: float = 30.0
     missed: Missed = "run"
     host: str | None = None
+    keep: int | None = None
+    """Of a backup: how many good ones are kept."""
 
     def is_run_by(self, here: set[str], local: set[str]) -> bool:
         """Whether a machine of these names runs it; `local` are the hosts without an ssh address."""
@@ -91,6 +93,11 @@ class JobView:
     running_since: float | None
     last: TaskRun | None
     last_good: TaskRun | None
+
+
+def backup_name(accessory: str) -> str:
+    """What the job is called that backs an accessory up."""
+    return f"{accessory}-backup"
 
 
 def schedule_problem(schedule: str) -> str:

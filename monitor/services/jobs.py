@@ -16,6 +16,7 @@ from monitor.domain.deploy.tasks import TaskRun, ending
 from monitor.domain.jobs import Due, Job, JobView, due, next_moment, resumed_at, slow_after
 from monitor.errors import BgmonError
 from monitor.ports.alerts import Alerts
+from monitor.ports.backups import Backups
 from monitor.ports.tasks import TaskStore
 from monitor.ports.totals import Totals
 from monitor.services.deploy.deps import DeployDeps
@@ -24,6 +25,9 @@ from monitor.services.deploy.tasks import LeftRunning, Task, resume_task, run_ta
 
 log = logging.getLogger(__name__)
 
+BACKUP: Final = "/backup"
+"""The folder in a backup's container that it writes to."""
+_NOTHING: Final = f"(bgmon: nothing was written to {BACKUP})"
 _SHOWN: Final = 10  # lines of its output in an alert
 _PAST: Final = 20
 _LOOK_BACK: Final = 30.0  # seconds between looks for runs that nobody sees through
@@ -44,6 +48,7 @@ class JobRunner:
         jobs: those that this host runs, by name, as bgmon.yml has them now.
         alerts: who tells people.
         totals: counters that outlive the daemon.
+        backups: where jobs that back up write.
         start: begins work in a thread of its own.
     """
 
@@ -53,6 +58,7 @@ class JobRunner:
         jobs: Callable[[], Mapping[str, Job]],
         alerts: Alerts,
         totals: Totals,
+        backups: Backups,
         *,
         start: Callable[[Callable[[], None]], None],
     ) -> None:
@@ -60,6 +66,7 @@ class JobRunner:
         self._jobs = jobs
         self._alerts = alerts
         self._totals = totals
+        self._backups = backups
         self._start = start
         self._lock = threading.Lock()
         self._running: dict[str, list[_Running]] = {}
@@ -139,7 +146,7 @@ class JobRunner:
 
     def _once(self, job: Job) -> TaskRun:
         task, secrets = _task(self._deps, job.like, job.command, job.timeout, job.name)
-        return run_task(self._deps, replace(task, goes_on=True), secrets)
+        return _run(self._deps, self._backups, job, (replace(task, goes_on=True), secrets))
 
     def _work(self, job: Job, running: _Running, first: Callable[[], TaskRun]) -> None:
         try:
@@ -214,10 +221,8 @@ class JobRunner:
         return lambda: resume_task(self._deps, run, timeout=job.timeout, stop=stop)
 
 
-def run_by_hand(
-    deps: DeployDeps, service: str, command: tuple[str, ...], *, timeout: float, job: str | None = None
-) -> TaskRun:
-    """Run a command once in the image that the service runs; `job` is the name of the job that it is, if any.
+def run_by_hand(deps: DeployDeps, service: str, command: tuple[str, ...], *, timeout: float) -> TaskRun:
+    """Run a command once in the image that the service runs.
 
     Each line of its output is told as an event `output`, secrets masked.
 
@@ -226,8 +231,45 @@ def run_by_hand(
         DeployFailed: somebody wants it to end; it is stopped.
         EngineError, EngineUnreachable, StateError: it could not be run.
     """
-    task, secrets = _task(deps, service, command, timeout, job)
+    task, secrets = _task(deps, service, command, timeout, None)
     return run_task(deps, task, secrets, lambda line: deps.tell("output", service, line))
+
+
+def run_job(deps: DeployDeps, backups: Backups, job: Job) -> TaskRun:
+    """Run a job now, whatever its schedule. Raises what `run_by_hand` does."""
+    task, secrets = _task(deps, job.like, job.command, job.timeout, job.name)
+    return _run(deps, backups, job, (task, secrets), lambda line: deps.tell("output", job.like, line))
+
+
+def _run(
+    deps: DeployDeps,
+    backups: Backups,
+    job: Job,
+    work: tuple[Task, Mapping[str, str]],
+    line: Callable[[str], None] = lambda _: None,
+) -> TaskRun:
+    """A backup gets a folder of its own; the folder of one that did not come about is taken away."""
+    task, secrets = work
+    if job.keep is None:
+        return run_task(deps, task, secrets, line)
+    folder = backups.begin(job.like, deps.clock.now())
+    spec = replace(task.spec, volumes=(*task.spec.volumes, f"{folder}:{BACKUP}"))
+    good = False
+    try:
+        run = run_task(deps, replace(task, spec=spec), secrets, line)
+        if run.result == "done" and backups.is_empty(folder):
+            output = f"{run.output}\n{_NOTHING}".strip()
+            deps.tasks.finish(run.id, "failed", at=deps.clock.now(), exit_code=run.exit_code, output=output)
+            return replace(run, result="failed", output=output)
+        good = run.result == "done"
+    except LeftRunning:
+        good = True
+        raise
+    finally:
+        if not good:
+            backups.discard(folder)
+    backups.keep(job.like, job.keep)
+    return run
 
 
 def _task(

@@ -49,6 +49,7 @@ class FakeEngine:
         self.answers: dict[tuple[str, ...], tuple[int, bytes]] = {}
         self.commands: dict[tuple[str, ...], Behaviour] = {}
         self.specs: dict[str, ContainerSpec] = {}
+        self.lost_volumes: set[str] = set()
         self.networks: dict[str, tuple[dict[str, str], bool]] = {}
         self.subnets: dict[str, str] = {}
         self.calls: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_CALLS)
@@ -306,6 +307,12 @@ class FakeEngine:
             raise Conflict(f"network {name} has the subnet {self.subnets[name]}, and proxy.subnet is {subnet}")
         if there[1] != internal:
             raise Conflict(f"network {name} exists and is not {'an internal' if internal else 'an ordinary'} one")
+
+    def has_volume(self, name: str) -> bool:
+        """Volumes are made with the containers that name them, and stay; `lost_volumes` are gone."""
+        self._call("has_volume", name)
+        made = {volume.partition(":")[0] for spec in self.specs.values() for volume in spec.volumes}
+        return name in made - self.lost_volumes
 
     def network(self, name: str) -> Network | None:
         self._call("network", name)

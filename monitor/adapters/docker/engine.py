@@ -291,6 +291,14 @@ class DockerEngine:
         with self._doing(f"looking at network {name}"):
             return self._networks.get(name)
 
+    def has_volume(self, name: str) -> bool:
+        with self._doing(f"looking at volume {name}"):
+            try:
+                self._connection.client.inspect_volume(name)
+            except docker.errors.NotFound:
+                return False
+            return True
+
     def remove_network(self, name: str) -> None:
         with self._doing(f"removing network {name}"):
             self._networks.remove(name)

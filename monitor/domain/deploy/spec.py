@@ -181,6 +181,7 @@ class ServiceSpec:
     log_files: LogFiles = LogFiles()
     deploy: DeployPolicy = DeployPolicy()
     heal: HealPolicy = HealPolicy()
+    keeps_data: bool = False  # what its volumes hold is not to be had again: an accessory
 
     @property
     def proxied(self) -> bool:

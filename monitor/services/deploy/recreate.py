@@ -37,6 +37,7 @@ def recreate(deps: DeployDeps, service: str) -> Release:
     if active is None:
         raise UsageError(f"{service} was never deployed here", hint=f"bgmon deploy {service}")
     spec = active.spec
+    _data_is_there(deps, spec)
     secrets = release_secrets(deps, active, spec)
     started = deps.clock.now()
     record = DeployRecord(
@@ -86,6 +87,19 @@ def recreate(deps: DeployDeps, service: str) -> Release:
         raise EngineError(f"{service} could not be made again: {reason}" + (f"\n{tail}" if tail else ""))
     settle_recreate(deps, record, green)
     return replace(active, address=green.address, port=green.port)
+
+
+def _data_is_there(deps: DeployDeps, spec: ServiceSpec) -> None:
+    """An accessory is not made again beside an empty volume: it would serve as if it had lost everything."""
+    if not spec.keeps_data:
+        return
+    for volume in spec.volumes:
+        name = volume.partition(":")[0]
+        if not name.startswith("/") and not deps.engine.has_volume(name):
+            raise EngineError(
+                f"{spec.name}: its volume {name} is gone, and it is not started with an empty one",
+                hint=f"bring the data back into a volume {name}, or begin anew: bgmon accessory remove {spec.name}",
+            )
 
 
 def settle_recreate(deps: DeployDeps, record: DeployRecord, green: Candidate) -> str:

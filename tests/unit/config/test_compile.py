@@ -27,7 +27,7 @@ services:
 
 
 def test_section_and_spec_have_the_same_fields() -> None:
-    spec = {field.name for field in fields(ServiceSpec)} - {"name", "sealed"}
+    spec = {field.name for field in fields(ServiceSpec)} - {"name", "sealed", "keeps_data"}
     assert spec == set(ServiceSection.model_fields) - {"build", "group", "like", "logs", "slo"}
 
 

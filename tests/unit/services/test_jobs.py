@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from monitor.adapters.host.backups import BackupFolders
 from monitor.adapters.prometheus.exposition import Exposition
 from monitor.adapters.prometheus.jobs import JobsCollector
 from monitor.adapters.state.totals import SqliteTotals
 from monitor.domain import names
+from monitor.domain.containers import Container, ContainerSpec
 from monitor.domain.jobs import Job
 from monitor.errors import BgmonError
 from monitor.services.jobs import JobRunner, run_by_hand
@@ -34,6 +37,7 @@ class Bench:
         self.jobs = {"nightly": self.job}
         self.alerts = FakeAlerts()
         self.totals = SqliteTotals(made.database)
+        self.backups = BackupFolders(made.folder / "backups")
         self.later: list[Callable[[], None]] = []
         self.inline = True
         self.ending = False
@@ -48,6 +52,7 @@ class Bench:
             lambda: self.jobs,
             self.alerts,
             self.totals,
+            self.backups,
             start=self._start,
         )
 
@@ -278,3 +283,29 @@ def test_a_command_by_hand_tells_its_lines_and_keeps_its_end(bench: Bench) -> No
     assert bench.world.told("output") == ["all told"]
     with pytest.raises(BgmonError, match="other is not deployed here"):
         run_by_hand(bench.world.deps(), "other", COMMAND, timeout=60.0)
+
+
+def test_a_backup_gets_a_folder_and_only_good_ones_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    with world() as made:
+        made.deploy("v1")
+        bench = Bench(made, keep=2)
+        create = made.engine.create
+        writes = True
+
+        def writing(spec: ContainerSpec) -> Container:
+            (volume,) = (one for one in spec.volumes if one.endswith(":/backup"))
+            if writes:
+                (Path(volume.partition(":")[0]) / "dump.sql").write_text("INSERT")
+            return create(spec)
+
+        monkeypatch.setattr(made.engine, "create", writing)
+        bench.set("2026-11-20T12:00")
+        bench.until("2026-11-24T03:00", every=50)
+        kept = sorted(path.name for path in (made.folder / "backups" / "core").iterdir())
+        assert [name[:13] for name in kept] == ["20261123T0130", "20261124T0130"]
+        writes = False
+        bench.until("2026-11-25T03:00", every=50)
+        assert bench.ran[-1] == "11-25 02:30 failed"
+        assert bench.said("fired") == ["job nightly failed: it ended with exit code 0"]
+        assert "nothing was written to /backup" in bench.alerts.open["job-failed", "nightly"].detail
+        assert sorted(path.name for path in (made.folder / "backups" / "core").iterdir()) == kept
