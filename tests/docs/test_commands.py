@@ -31,6 +31,7 @@ from tests.support.engine import remove_project
 from tests.support.manual import ROOT, Command, blocks, commands, pages
 from tests.support.ports import free_port
 from tests.support.wait import wait_until
+from tools import images
 
 pytestmark = [pytest.mark.engine, pytest.mark.proxy, pytest.mark.xdist_group("docs")]
 
@@ -49,6 +50,7 @@ CANNOT: Final = {
     r"bgmon top": "draws until a key is pressed; tests/watch has a look at its first picture",
     r"bgmon ci init .*": "wants a host with an ssh address; tests/cli/test_ci.py writes every kind of pipeline",
     r"bgmon certs (test|renew)": "asks an ACME server; tests/cli/test_certs_command.py has one",
+    r"bgmon accessory (upgrade|exec) db .*": "a PostgreSQL; tests/deploy/test_accessories.py has another database",
     r"bgmon run (--timeout 10m )?core .*python.*": "a program of the reader's own; tests/deploy/test_jobs.py runs some",
     r"ssh -L .*": "keeps a connection to a host of the reader's open",
 }
@@ -131,6 +133,9 @@ def reader(
     worker = {"like": "core", "command": ["worker"], "health": {"settle": "200ms"}, "group": "shop"}
     config["services"]["worker"] = worker
     config["jobs"] = {"nightly": {"like": "core", "command": ["report"], "schedule": "0 3 * * *"}}
+    backup = {"command": "echo all > /backup/all", "schedule": "0 4 * * *"}
+    db = {"image": images.busybox(docker_client), "command": "sleep 3600", "health": {"settle": "200ms"}, "stop": "1s"}
+    config["accessories"] = {"db": {**db, "backup": backup}}
     (folder / "bgmon.yml").write_text(yaml.safe_dump(config))
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     (folder / "config").mkdir()
@@ -163,6 +168,7 @@ def reader(
             "bgmon remove core --yes",
             "bgmon remove web-front --yes",
             "bgmon remove worker --yes",
+            "bgmon remove db --yes",
             "bgmon proxy remove --yes",
         ):
             made.type(Command("", 0, line))
