@@ -16,14 +16,15 @@ from tests.support.stage import Stage
 pytestmark = [pytest.mark.engine, pytest.mark.proxy]
 
 # It locks its data as databases do: a second one beside it ends at once.
-SERVER = "mkdir -p /data; flock -n /data/lock sh -c 'echo $GREETING >> /data/starts; touch /data/ready; sleep 3600'"
+LOCKED = "mkdir /data/lock || exit 5; trap 'rmdir /data/lock; exit 0' TERM; "
+SERVER = "echo $GREETING >> /data/starts; touch /data/ready; sleep 3600 & wait"
 
 
 @pytest.fixture
 def db(stage: Stage, busybox_image: str, docker_client: docker.DockerClient) -> Any:
     section = {
         "image": busybox_image,
-        "command": ["/bin/sh", "-c", SERVER],
+        "command": ["/bin/sh", "-c", LOCKED + SERVER],
         "env": {"GREETING": "first"},
         "volumes": [f"{stage.project}-data:/data"],
         "health": {"command": ["/bin/test", "-f", "/data/ready"], "interval": "1s", "start": "20s"},
@@ -79,6 +80,8 @@ def test_it_is_booted_upgraded_and_backed_up_and_never_swapped(stage: Stage, db:
 def test_it_is_not_made_again_beside_an_empty_volume(
     stage: Stage, db: dict[str, Any], docker_client: docker.DockerClient
 ) -> None:
+    db["command"] = ["/bin/sh", "-c", SERVER]
+    stage.write()
     stage.run("accessory", "boot", check=True)
     app = stage.app()
     active = app.store.active("db")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress, repeat
+from operator import itemgetter, not_
 from typing import TYPE_CHECKING, Any, Final
 
 import re2
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 _Cut = tuple[bytes, bytes, bytes]
 """Path, status and duration; empty where there is none."""
 
+_PATH, _STATUS, _DURATION = (itemgetter(number) for number in range(3))
 _UNUSUAL: Final = (b"\\", b"\t", b"\n", b"\r", b"\f", b"\v", *MARKS)
-_DIGITS: Final = 3
 _REMEMBERED: Final = 20_000  # texts; durations are printed with few digits, so that most come again
 
 
@@ -103,27 +105,33 @@ class TextBlocks:
                 one(line, into)
             return
         unusual = self._unusual
-        usual = not any(map(b"".join(lines).__contains__, unusual))
-        statuses: list[bytes] = []
-        durations: list[bytes] = []
-        ignore = self._ignore
-        for line in lines:
-            found = cut(line) if usual or not any(map(line.__contains__, unusual)) else None
-            if found is None:
+        rows: list[_Cut | None]
+        if any(map(b"".join(lines).__contains__, unusual)):
+            rows = [None if any(map(line.__contains__, unusual)) else cut(line) for line in lines]
+        else:
+            rows = list(map(cut, lines))
+        if not all(rows):
+            for line in compress(lines, map(not_, rows)):
                 one(line, into)
-                continue
-            path, status, duration = found
-            if ignore and path.startswith(ignore) and path.partition(b"?")[0] in ignore:
-                into.lines += 1
-                into.ignored += 1
-                continue
-            statuses.append(status)
-            durations.append(duration)
-        into.lines += len(statuses)
-        for code, count in Counter(statuses).items():
+        good = list(filter(None, rows))
+        into.lines += len(good)
+        if self._ignore:
+            good = self._asked(good, into)
+        for code, count in Counter(map(_STATUS, good)).items():
             text = code.decode()
             into.codes[text] = into.codes.get(text, 0) + count
-        self._parser.observe(self._numbers(durations), into)
+        self._parser.observe(self._numbers(list(map(_DURATION, good))), into)
+
+    def _asked(self, rows: list[_Cut], into: Counts) -> list[_Cut]:
+        """Those that are no health checks."""
+        ignore = self._ignore
+        maybe = list(map(bytes.startswith, map(_PATH, rows), repeat(ignore)))
+        if not any(maybe):
+            return rows
+        kept = [not (may and row[0].partition(b"?")[0] in ignore) for may, row in zip(maybe, rows, strict=True)]
+        good = list(compress(rows, kept))
+        into.ignored += len(rows) - len(good)
+        return good
 
     def _numbers(self, texts: list[bytes]) -> list[float]:
         known = self._durations
@@ -170,42 +178,28 @@ def own_cut(rule: LogRule) -> Callable[[bytes], _Cut | None]:
     return cut
 
 
-def _is_status(text: bytes) -> bool:
-    return len(text) == _DIGITS and text.isdigit() and b"1" <= text[:1] <= b"5"
-
-
 def logfmt_cut(rule: LogRule) -> Callable[[bytes], _Cut | None]:
-    """Fields are looked for from the end, since the last one counts; it must stand outside of all quotes."""
-    find_status, find_duration, find_path = (_finder(field) for field in (rule.status, rule.duration, rule.path))
-    paths = bool(rule.ignore)
+    """Pairs outside of all quotes, in any order; of several with one key the last counts, as a repeated group does.
+
+    A pair of one of the keys with a value that wants a closer look makes a line unusual. Possessive throughout.
+    """
+    keys = {"path": rule.path if rule.ignore else None, "status": rule.status, "duration": rule.duration}
+    values = {"path": rb'[^ "]*+(?<!,)', "status": rb"[1-5][0-9][0-9]", "duration": rb'[^ "]*+(?<!,)'}
+    pairs = [
+        rb"(?P<%s>(?!))" % name.encode()
+        if not key
+        else rb"%s=(?P<%s>%s)(?= |\Z)" % (re.escape(key.encode()), name.encode(), values[name])
+        for name, key in keys.items()
+    ]
+    others = rb"|".join(re.escape(key.encode()) for key in keys.values() if key)
+    rest = rb'(?!(?:%s)=)[^ "]*+(?:"[^"]*+"[^ "]*+)*+' % others
+    usual = re.compile(rb"(?:(?:\A| )(?:%s|%s))*+\Z" % (rb"|".join(pairs), rest)).match
 
     def cut(line: bytes) -> _Cut | None:
-        status = find_status(line)
-        if status is None or not _is_status(status):
+        match = usual(line)
+        if match is None:
             return None
-        duration = find_duration(line)
-        path = find_path(line) if paths else b""
-        return None if duration is None or path is None else (path, status, duration)
+        found: _Cut = match.groups(b"")  # type: ignore[assignment]  # three groups
+        return found if found[1] else None
 
     return cut
-
-
-def _finder(field: str | None) -> Callable[[bytes], bytes | None]:
-    """Finds the value of a field; empty where it is missing, None where a closer look is needed."""
-    if not field:
-        return lambda _: b""
-    key = f" {field}=".encode()
-    length = len(key)
-
-    def find(line: bytes) -> bytes | None:
-        at = line.rfind(key)
-        if at < 0:
-            return None if line.startswith(key[1:]) else b""
-        if line.count(b'"', 0, at) % 2:
-            return None
-        at += length
-        end = line.find(b" ", at)
-        value = line[at:end] if end >= 0 else line[at:]
-        return None if b'"' in value or value[-1:] == b"," else value
-
-    return find
