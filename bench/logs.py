@@ -12,8 +12,11 @@ import tempfile
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+
+from prometheus_client.core import CounterMetricFamily, Metric
 
 from bench.common import percentile, table, write_result
 from monitor.config.logs import ServiceLogs
@@ -260,6 +263,19 @@ def through_the_engine(folder: Path) -> dict[str, float]:
     }
 
 
+class _Plain:
+    """As many counters as are told it, which cost nothing to know: what rendering takes at least."""
+
+    def __init__(self, series: int) -> None:
+        self._series = series
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily("plain", "Of the same number.", labels=["service", "code"])
+        for number in range(self._series):
+            family.add_metric([f"service-{number}", "200"], number)
+        yield family
+
+
 def thousand_services(folder: Path) -> dict[str, float]:
     from prometheus_client import generate_latest
     from prometheus_client.registry import CollectorRegistry
@@ -306,16 +322,20 @@ def thousand_services(folder: Path) -> dict[str, float]:
     registry = CollectorRegistry()
     registry.register(RequestCollector(poller.state, lambda: now + 120))
     tracemalloc.stop()
-    renders = []
-    for _ in range(15):
-        began = time.perf_counter()
-        text = generate_latest(registry)
-        renders.append(time.perf_counter() - began)
+    text = generate_latest(registry)
+    series = sum(1 for one in text.decode().splitlines() if one and not one.startswith("#"))
+    plain = CollectorRegistry()
+    plain.register(_Plain(series))
+    renders, plains = [], []
+    for _ in range(15):  # by turns, so that both see the same machine
+        for rendered, into in ((registry, renders), (plain, plains)):
+            began = time.perf_counter()
+            generate_latest(rendered)
+            into.append(time.perf_counter() - began)
     tracemalloc.start()
     generate_latest(registry)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    series = sum(1 for one in text.decode().splitlines() if one and not one.startswith("#"))
     poller.close()
     server.close()
     database.close()
@@ -325,6 +345,7 @@ def thousand_services(folder: Path) -> dict[str, float]:
         "poll_ms": round(poll_seconds * 1000, 1),
         "series": series,
         "scrape_ms": round(percentile(renders, 0.5) * 1000, 1),
+        "times_as_many_plain_counters": round(percentile(renders, 0.5) / percentile(plains, 0.5), 2),
         "scrape_peak_mib": round(peak / 2**20, 1),
     }
 
@@ -350,8 +371,8 @@ def main() -> list[str]:
     ]
     if many["queries_per_poll"] > 3:
         broken.append(f"{many['queries_per_poll']} queries a poll instead of 3")
-    if many["scrape_ms"] >= 250:
-        broken.append(f"a scrape takes {many['scrape_ms']} ms instead of 250")
+    if many["times_as_many_plain_counters"] > 2:
+        broken.append(f"a scrape takes {many['times_as_many_plain_counters']} times as many plain counters', not 2")
     return broken
 
 
