@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, Metric
 
 from bench.common import percentile, table, write_result
@@ -276,10 +277,18 @@ class _Plain:
         yield family
 
 
-def thousand_services(folder: Path) -> dict[str, float]:
-    from prometheus_client import generate_latest
-    from prometheus_client.registry import CollectorRegistry
+def _by_turns(*registries: CollectorRegistry) -> list[list[float]]:
+    """Seconds that rendering each of them takes, again and again; by turns, so that all see the same machine."""
+    found: list[list[float]] = [[] for _ in registries]
+    for _ in range(15):
+        for registry, into in zip(registries, found, strict=True):
+            began = time.perf_counter()
+            generate_latest(registry)
+            into.append(time.perf_counter() - began)
+    return found
 
+
+def thousand_services(folder: Path) -> dict[str, float]:
     from monitor.adapters.loki.client import LokiClient, LokiOptions
     from monitor.adapters.loki.source import LokiPolicy, LokiSource
     from monitor.adapters.prometheus.requests import RequestCollector
@@ -326,12 +335,7 @@ def thousand_services(folder: Path) -> dict[str, float]:
     series = sum(1 for one in text.decode().splitlines() if one and not one.startswith("#"))
     plain = CollectorRegistry()
     plain.register(_Plain(series))
-    renders, plains = [], []
-    for _ in range(15):  # by turns, so that both see the same machine
-        for rendered, into in ((registry, renders), (plain, plains)):
-            began = time.perf_counter()
-            generate_latest(rendered)
-            into.append(time.perf_counter() - began)
+    renders, plains = _by_turns(registry, plain)
     tracemalloc.start()
     generate_latest(registry)
     peak = tracemalloc.get_traced_memory()[1]
