@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -71,6 +73,38 @@ def test_a_killed_container_is_a_slow_moment(world: ProxyWorld, container: tuple
     reads = sum(count for failure, count in hammer.failures.items() if failure.startswith("GET"))
     assert reads <= kills * clients // 2
     assert hammer.good["GET"] > 80
+
+
+@pytest.mark.parametrize("reuse", [True, False], ids=["kept open", "closed"])
+def test_no_read_is_lost_when_a_container_is_killed_under_clients_that_keep_their_connections(
+    world: ProxyWorld, docker_client: docker.DockerClient, project: str, shop_image: str, reuse: bool
+) -> None:
+    """By its own address, where no userland proxy stands between: each client has a request there when it dies."""
+    made = docker_client.containers.run(
+        shop_image,
+        name=f"{project}-core-blue",
+        labels={LABEL_PROJECT: project},
+        environment={"LOG_FORMAT": "none"},
+        restart_policy={"Name": "always"},
+        init=True,
+        detach=True,
+    )
+    try:
+        made.reload()
+        address = made.attrs["NetworkSettings"]["IPAddress"]
+        world.make(reuse_connections=reuse)
+        world.driver.boot([route(blue=Slot(3000, "v1", "ready", address=address))])
+        wait_until(lambda: world.get("/health")[0] == 200)
+        with Hammer(world.port, clients=8, path="/slow?ms=5", pause=0) as hammer:
+            for _ in range(3):
+                hammer.more(100)
+                made.reload()
+                os.kill(made.attrs["State"]["Pid"], signal.SIGKILL)
+                wait_until(lambda: world.get("/health")[0] == 200)
+                hammer.more(100)
+        assert hammer.failures == {}
+    finally:
+        made.remove(force=True)
 
 
 def test_what_waits_for_a_dead_slot_goes_to_the_one_switched_to(world: ProxyWorld, servers: list[Upstream]) -> None:

@@ -29,7 +29,7 @@ class ProxySettings:
     internal_listen: tuple[str, ...] = ("127.0.0.1",)
     timeouts: ProxyTimeouts = ProxyTimeouts()
     retries: int = 1000
-    reuse_connections: bool = False
+    reuse_connections: bool = True
     max_connections: int = 20000
     max_header: int = 64 * 1024  # bytes of the head of a request or an answer
     max_headers: int = 250  # lines of it
