@@ -575,6 +575,7 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "exec": lambda engine: engine.exec("x", ("true",)),
     "top": lambda engine: engine.top("x"),
     "network": lambda engine: engine.network("x"),
+    "has_volume": lambda engine: engine.has_volume("v"),
     "events": lambda engine: list(engine.events(since=None, labels={})),
     "ensure_network": lambda engine: engine.ensure_network("n", {}),
     "remove_network": lambda engine: engine.remove_network("n"),
