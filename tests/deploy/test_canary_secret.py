@@ -308,8 +308,12 @@ def commands(site: Site) -> None:
 
 
 def trouble(site: Site) -> None:
-    """core answers with what it should keep to itself, until people are told."""
+    """core answers with what it should keep to itself, until it has an incident and people are told.
+
+    A message alone does not show that: those of the refused deploys say the same.
+    """
     site.run("exec", "core", "python3", "-c", "open('/tmp/sick', 'w')")
+    wait_until(lambda: b"could not connect" in site.get("/api/v1/incidents"), timeout=60, what="an incident")
 
     def told() -> bool:
         return any("could not connect" in json.dumps(request.body) for request in site.chat.received)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,9 +21,10 @@ pytestmark = [pytest.mark.engine, pytest.mark.private_engine, pytest.mark.xdist_
 
 
 def _devices(root: Path) -> set[str]:
-    """Network devices but for those of containers and of other engines, which come and go with other tests."""
+    """Network devices but for those of containers, of other engines and of fleets: they come and go with other tests."""
     found = {path.name for path in Path("/sys/class/net").iterdir()}
     others = {name for name in found if name.startswith("bgm") and name != f"bgm{engine.identity(root)}"}
+    others |= {name for name in found if re.match(r"bf[0-9a-f]{6}", name)}
     return {name for name in found - others if not name.startswith(("veth", "br-"))}
 
 
