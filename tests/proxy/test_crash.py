@@ -7,11 +7,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
 from typing import Any
 
 import docker
 import pytest
 
+from monitor.adapters.docker.engine import DockerEngine
 from monitor.domain.names import LABEL_PROJECT
 from monitor.domain.proxy.routes import Slot
 from tests.support.hammer import Hammer
@@ -77,9 +79,16 @@ def test_a_killed_container_is_a_slow_moment(world: ProxyWorld, container: tuple
 
 @pytest.mark.parametrize("reuse", [True, False], ids=["kept open", "closed"])
 def test_no_read_is_lost_when_a_container_is_killed_under_clients_that_keep_their_connections(
-    world: ProxyWorld, docker_client: docker.DockerClient, project: str, shop_image: str, reuse: bool
+    world: ProxyWorld, docker_client: docker.DockerClient, docker_host: str, project: str, shop_image: str, reuse: bool
 ) -> None:
-    """By its own address, where no userland proxy stands between: each client has a request there when it dies."""
+    """By its own address, where no userland proxy stands between: each client has a request there when it dies.
+
+    The address is a fixed one, as bgmon gives it: any other may be another container's while this one is down.
+    """
+    with contextlib.closing(DockerEngine(docker_host)) as engine:
+        engine.ensure_network(project, {LABEL_PROJECT: project})
+    subnet = IPv4Network(docker_client.networks.get(project).attrs["IPAM"]["Config"][0]["Subnet"])
+    address = str(subnet[5])
     made = docker_client.containers.run(
         shop_image,
         name=f"{project}-core-blue",
@@ -88,10 +97,10 @@ def test_no_read_is_lost_when_a_container_is_killed_under_clients_that_keep_thei
         restart_policy={"Name": "always"},
         init=True,
         detach=True,
+        network=project,
+        networking_config={project: docker_client.api.create_endpoint_config(ipv4_address=address)},
     )
     try:
-        made.reload()
-        address = made.attrs["NetworkSettings"]["IPAddress"]
         world.make(reuse_connections=reuse)
         world.driver.boot([route(blue=Slot(3000, "v1", "ready", address=address))])
         wait_until(lambda: world.get("/health")[0] == 200)
