@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 
 LONGEST_HOLD: Final = 120.0  # seconds; whoever asks less often than this gets the value in the second scrape
 MOST_SCRAPERS: Final = 16
-_GAPS: Final = 4
+_GAPS: Final = 16  # enough that a busy moment of one of two servers is among them
 K = TypeVar("K", bound=Hashable)
 
 
