@@ -102,7 +102,9 @@ def servers(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Two Prometheus servers on one machine: the daemon cannot tell one from the other."""
     with serving(daemon) as target, contextlib.ExitStack() as stack:
         apis = [
-            PrometheusApi(stack.enter_context(prometheus(tmp_path_factory.mktemp(name), target=target, every="2s")), scrape=2)
+            PrometheusApi(
+                stack.enter_context(prometheus(tmp_path_factory.mktemp(name), target=target, every="2s")), scrape=2
+            )
             for name in ("first", "second")
         ]
         for api in apis:

@@ -77,28 +77,33 @@ def test_a_killed_container_is_a_slow_moment(world: ProxyWorld, container: tuple
     assert hammer.good["GET"] > 80
 
 
+@pytest.fixture
+def network(docker_client: docker.DockerClient, docker_host: str, project: str) -> Any:
+    """One of the test's own, with a subnet of its own, named as its project."""
+    with contextlib.closing(DockerEngine(docker_host)) as engine:
+        engine.ensure_network(project, {LABEL_PROJECT: project})
+    return docker_client.networks.get(project)
+
+
 @pytest.mark.parametrize("reuse", [True, False], ids=["kept open", "closed"])
 def test_no_read_is_lost_when_a_container_is_killed_under_clients_that_keep_their_connections(
-    world: ProxyWorld, docker_client: docker.DockerClient, docker_host: str, project: str, shop_image: str, reuse: bool
+    world: ProxyWorld, docker_client: docker.DockerClient, network: Any, shop_image: str, reuse: bool
 ) -> None:
     """By its own address, where no userland proxy stands between: each client has a request there when it dies.
 
     The address is a fixed one, as bgmon gives it: any other may be another container's while this one is down.
     """
-    with contextlib.closing(DockerEngine(docker_host)) as engine:
-        engine.ensure_network(project, {LABEL_PROJECT: project})
-    subnet = IPv4Network(docker_client.networks.get(project).attrs["IPAM"]["Config"][0]["Subnet"])
-    address = str(subnet[5])
+    address = str(IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"])[5])
     made = docker_client.containers.run(
         shop_image,
-        name=f"{project}-core-blue",
-        labels={LABEL_PROJECT: project},
+        name=f"{network.name}-core-blue",
+        labels={LABEL_PROJECT: network.name},
         environment={"LOG_FORMAT": "none"},
         restart_policy={"Name": "always"},
         init=True,
         detach=True,
-        network=project,
-        networking_config={project: docker_client.api.create_endpoint_config(ipv4_address=address)},
+        network=network.name,
+        networking_config={network.name: docker_client.api.create_endpoint_config(ipv4_address=address)},
     )
     try:
         world.make(reuse_connections=reuse)
