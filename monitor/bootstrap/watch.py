@@ -19,6 +19,7 @@ from monitor.adapters.http.prober import HttpProber
 from monitor.adapters.http.selfcheck import loopback
 from monitor.adapters.prometheus.certificates import CertificatesCollector
 from monitor.adapters.prometheus.jobs import JobsCollector
+from monitor.adapters.prometheus.proxylog import ProxyLogCollector
 from monitor.bootstrap.certificates import make_keeper
 from monitor.bootstrap.deploy import make_deps
 from monitor.bootstrap.dns import make_name_watch
@@ -171,6 +172,9 @@ def make_daemon(
             raise BgmonError(f"the project is now called {config.project}: restart the daemon")
         return settings(take(config))
 
+    def lost_lines() -> int | None:
+        return next((daemon.proxy.lost_lines for daemon in made if daemon.proxy is not None), None)
+
     def problems() -> list[str]:
         return [text for daemon in made for text in daemon.problems()]
 
@@ -197,6 +201,7 @@ def make_daemon(
                     logs.collector(),
                     CertificatesCollector(keeper.states),
                     JobsCollector(resources.totals, jobs.views),
+                    ProxyLogCollector(lost_lines),
                 ],
             ),
             extra=[

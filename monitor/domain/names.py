@@ -59,6 +59,7 @@ METRIC_ALERTS_SENT: Final = "bgmon_alerts_sent_total"  # result
 METRIC_ALERTS_FIRING: Final = "bgmon_alerts_firing"  # severity
 METRIC_ENGINE_UP: Final = "bgmon_engine_up"
 METRIC_PROXY_UP: Final = "bgmon_proxy_up"
+METRIC_PROXY_LOG_LOST: Final = "bgmon_proxy_log_lines_lost_total"
 METRIC_CERTIFICATE_EXPIRY: Final = "bgmon_certificate_expiry_timestamp_seconds"  # name, service, source: auto, file
 METRIC_CERTIFICATE_LIFETIME: Final = "bgmon_certificate_lifetime_seconds"  # name, service, source
 METRIC_JOB_RUNS: Final = "bgmon_job_runs_total"  # name, result

@@ -28,6 +28,7 @@ class FakeProxy:
         under_maintenance: services that show the page.
         challenges: ACME challenges that it answers, by token.
         reloads: how often it reloaded.
+        lost_lines: of the access log, set by tests.
         calls: (method, service) of the latest calls, in order.
     """
 
@@ -41,6 +42,7 @@ class FakeProxy:
         self.under_maintenance: set[str] = set()
         self.challenges: dict[str, str] = {}
         self.reloads = 0
+        self.lost_lines = 0
         self.calls: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_CALLS)
         self._refused: list[ProxyError | ProxyUnreachable] = []
 
@@ -76,7 +78,9 @@ class FakeProxy:
             return ProxyStatus(running=False, detail="it does not run")
         if not self.reachable:
             raise ProxyUnreachable("the proxy does not answer")
-        return ProxyStatus(running=True, version=_VERSION, services=tuple(sorted(self.live)))
+        return ProxyStatus(
+            running=True, version=_VERSION, services=tuple(sorted(self.live)), lost_lines=self.lost_lines
+        )
 
     def remove(self) -> None:
         self.calls.append(("remove", ""))

@@ -150,6 +150,7 @@ class SampleShop:
         for metric, value in (
             (names.METRIC_ENGINE_UP, 1),
             (names.METRIC_PROXY_UP, 1),
+            (names.METRIC_PROXY_LOG_LOST, 0),
             (names.METRIC_HOST_MEMORY_AVAILABLE, (4.4 - day) * gigabyte),
             (names.METRIC_HOST_MEMORY_SIZE, 8 * gigabyte),
             (names.METRIC_HOST_LOAD, 0.6 + day * self.random.uniform(0.8, 1.2)),

@@ -71,13 +71,15 @@ class HAProxy:
             if self._runner.alive():
                 raise
             return ProxyStatus(running=False, listening=self._files.addresses(), detail=str(error))
+        lost = int(info.get("DroppedLogs") or 0)
         return ProxyStatus(
             running=True,
             version=info.get("Version", ""),
             since=float(info["Start_time_sec"]) if "Start_time_sec" in info else None,
             listening=self._files.addresses(),
             services=tuple(sorted(name for name in backends if _is_service(name))),
-            detail=_detail(info),
+            detail=_detail(lost),
+            lost_lines=lost,
         )
 
     def remove(self) -> None:
@@ -381,9 +383,8 @@ def _is_service(name: str) -> bool:
     return bool(name) and name not in {"#", "name"} and not name.startswith(("bgmon:", "MASTER", "GLOBAL"))
 
 
-def _detail(info: Mapping[str, str]) -> str:
-    dropped = int(info.get("DroppedLogs") or 0)
-    return f"{dropped} access log lines were lost: whoever reads the log is too slow" if dropped else ""
+def _detail(lost: int) -> str:
+    return f"{lost} access log lines were lost: whoever reads the log is too slow" if lost else ""
 
 
 def _hint(said: str) -> str:

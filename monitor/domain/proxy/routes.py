@@ -75,6 +75,7 @@ class ProxyStatus:
     listening: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     detail: str = ""
+    lost_lines: int = 0  # of the access log, since the proxy last started or reloaded
 
 
 def service_routes(

@@ -54,6 +54,7 @@ class ProxyWatch:
         self._clock = clock
         self._down = True  # an earlier daemon may have left its alert open
         self.up = True
+        self.lost_lines: int | None = None  # of the access log, as the proxy counts them; None: it was not asked yet
 
     def check(self) -> None:
         if not self._needed():
@@ -76,6 +77,8 @@ class ProxyWatch:
             status = self._proxy.status()
         except ProxyUnreachable as error:
             return str(error)
+        if status.running:
+            self.lost_lines = status.lost_lines
         return "" if status.running else status.detail or "it does not run"
 
     def _boot(self, why: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monitor.adapters.host.locks import FileLocks
+from monitor.adapters.prometheus.proxylog import ProxyLogCollector
+from monitor.domain.names import METRIC_PROXY_LOG_LOST
 from monitor.domain.proxy.routes import ServiceRoute
 from monitor.errors import ProxyError
 from monitor.services.deploy.traffic import PROXY_LOCK
@@ -100,6 +102,16 @@ def test_what_a_person_stopped_is_said_and_left_alone(tmp_path: Path) -> None:
     scene.proxy.boot([])
     scene.watch.check()
     assert scene.alerts.open == {}
+
+
+def test_lines_of_the_access_log_that_were_lost_are_exported_once_the_proxy_was_asked(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    collector = ProxyLogCollector(lambda: scene.watch.lost_lines)
+    assert list(collector.collect()) == []
+    scene.proxy.lost_lines = 266
+    scene.watch.check()
+    (family,) = collector.collect()
+    assert [(sample.name, sample.value) for sample in family.samples] == [(METRIC_PROXY_LOG_LOST, 266)]
 
 
 def test_nothing_is_done_while_somebody_holds_its_lock(tmp_path: Path) -> None:
