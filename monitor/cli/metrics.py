@@ -87,12 +87,26 @@ def command(  # noqa: PLR0917 - click passes them by name
     if start >= end:
         raise click.UsageError("the window is empty: --from must be before --to")
     counts = app.wiring.log_source.window(services, start, end)
+    _warn_of_lost_lines(app)
     if openmetrics:
         click.echo(_openmetrics(app, counts), nl=False)
     elif as_json:
         emit_json(_document(app, counts, start, end))
     else:
         _show(app, counts, start, end)
+
+
+def _warn_of_lost_lines(app: App) -> None:
+    """On stderr, as a count that may be too low is marked; a proxy that is elsewhere or down is not asked."""
+    from monitor.errors import BgmonError
+
+    try:
+        lost = app.proxy.status().lost_lines
+    except BgmonError:
+        return
+    if lost:
+        since = "since it started or was last reloaded"
+        click.secho(f"the proxy left out {lost} lines of its access log {since}: counts of it are too low", err=True)
 
 
 def _chosen(app: App, names: Sequence[str]) -> list[str]:

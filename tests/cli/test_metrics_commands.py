@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from monitor.bootstrap import App
 from monitor.cli.main import main
+from monitor.testing.proxy import FakeProxy
 from tests.support.lokiserver import Answer, Asked, LokiServer
 
 SERVICES = """\
@@ -96,6 +98,21 @@ def test_people_get_a_table_and_a_chart(run: Run, server: LokiServer) -> None:
     both = run("metrics", "--since", "1h")[1]
     assert "api" in both
     assert "worker" not in both
+
+
+def test_lines_that_the_proxy_left_out_are_said_beside_the_counts(
+    run: Run, server: LokiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = FakeProxy()
+    proxy.boot([])
+    monkeypatch.setattr(App, "proxy", property(lambda _: proxy))
+    server.otherwise = core_answers
+    assert run("metrics", "core", "--since", "5m", "--json")[2] == ""
+    proxy.lost_lines = 266
+    code, out, err = run("metrics", "core", "--since", "5m", "--json")
+    assert code == 0
+    assert json.loads(out)["services"]["core"]["requests"] == 12
+    assert "the proxy left out 266 lines of its access log" in err
 
 
 def test_openmetrics_ends_as_the_format_wants(run: Run, server: LokiServer) -> None:

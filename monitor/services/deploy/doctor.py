@@ -70,7 +70,14 @@ def _engine(deps: DeployDeps) -> Iterator[Finding]:
 
 def _proxy(deps: DeployDeps) -> Iterator[Finding]:
     status = deps.proxy.status()
-    if status.running:
+    if status.lost_lines:
+        yield Finding(
+            "proxy",
+            "warning",
+            f"{status.lost_lines} lines of its access log were left out: counts of it are too low",
+            "set proxy.run to process, so that the log is a file, or use a larger host",
+        )
+    elif status.running:
         yield Finding("proxy", "ok", f"HAProxy {status.version} listens on {', '.join(status.listening)}")
     else:
         yield Finding(
