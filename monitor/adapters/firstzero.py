@@ -76,7 +76,8 @@ class FirstZeros(Generic[K]):
         if since is None:
             one.waiting[key] = now
             return True
-        if now - since < one.hold:
+        # A pause as long as the longest ever seen may be another server's: it is told 0 as well.
+        if now - since <= one.hold:
             return True
         del one.waiting[key]
         self._held.discard(key)

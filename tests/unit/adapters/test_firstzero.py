@@ -20,10 +20,10 @@ def told(zeros: FirstZeros[str], scraper: str, times: list[float], series: set[s
     return ["x" not in zeros.zeros(scraper, at, series) for at in times]
 
 
-def test_a_new_series_is_zero_for_a_scrape() -> None:
+def test_a_new_series_is_zero_until_the_scrape_after_the_longest_pause() -> None:
     zeros = FirstZeros[str]({"old"})
     assert zeros.zeros("a", 0, {"old"}) == set()
-    assert told(zeros, "a", [15, 30, 45], {"old", "x"}) == [False, True, True]
+    assert told(zeros, "a", [15, 30, 45], {"old", "x"}) == [False, False, True]
 
 
 def test_a_scrape_that_comes_a_little_early_is_zero_once_more() -> None:
@@ -36,8 +36,8 @@ def test_every_scraper_sees_the_zero_whenever_it_comes() -> None:
     zeros = FirstZeros[str]()
     for scraper in ("fast", "slow"):
         zeros.zeros(scraper, 0, set())
-    assert told(zeros, "fast", [5, 10, 15], {"x"}) == [False, True, True]
-    assert told(zeros, "slow", [60, 120], {"x"}) == [False, True]
+    assert told(zeros, "fast", [5, 10, 15], {"x"}) == [False, False, True]
+    assert told(zeros, "slow", [60, 120, 180], {"x"}) == [False, False, True]
 
 
 def test_two_servers_that_look_alike_both_see_the_zero() -> None:
@@ -48,18 +48,26 @@ def test_two_servers_that_look_alike_both_see_the_zero() -> None:
     assert told(zeros, "same", [45, 49, 60], {"x"}) == [False, False, True]
 
 
+def test_the_other_server_sees_the_zero_however_late_its_turn_comes() -> None:
+    """Its pause is the longest so far: nothing tells it from a pause of the one that asked before."""
+    zeros = FirstZeros[str]()
+    for at in (0, 1, 2, 3):
+        zeros.zeros("same", at, set())
+    assert told(zeros, "same", [4, 5.5, 6], {"x"}) == [False, False, True]
+
+
 def test_a_new_scraper_is_not_sent_back_to_zero() -> None:
     """Its server may have seen the value under another address."""
     zeros = FirstZeros[str]()
     zeros.zeros("a", 0, set())
-    assert told(zeros, "a", [15, 30], {"x"}) == [False, True]
-    assert told(zeros, "b", [31], {"x"}) == [True]
+    assert told(zeros, "a", [15, 30, 45], {"x"}) == [False, False, True]
+    assert told(zeros, "b", [46], {"x"}) == [True]
 
 
 def test_whoever_asks_seldom_gets_the_value_in_the_second_scrape() -> None:
     zeros = FirstZeros[str]()
     zeros.zeros("a", 0, set())
-    assert told(zeros, "a", [4000, 4000 + LONGEST_HOLD], {"x"}) == [False, True]
+    assert told(zeros, "a", [4000, 4001 + LONGEST_HOLD], {"x"}) == [False, True]
 
 
 def test_scrapers_are_bounded() -> None:
@@ -140,6 +148,8 @@ def test_counters_and_all_parts_of_a_histogram_begin_at_zero(time: Time) -> None
     time.now = 15
     assert (values(exposition, "418"), values(exposition, "200")) == ({0.0}, {7.0})
     time.now = 30
+    assert values(exposition, "418") == {0.0}
+    time.now = 45
     assert values(exposition, "418") == {50.0}
 
 
@@ -178,4 +188,6 @@ def test_scrapes_within_two_seconds_share_one_look_and_not_the_zeros(time: Time)
     collected.counts["418"] = 60
     assert values(exposition, "418", "b") == {0.0}
     time.now = 32
+    assert (values(exposition, "418", "a"), values(exposition, "418", "b")) == ({0.0}, {0.0})
+    time.now = 49
     assert (values(exposition, "418", "a"), values(exposition, "418", "b")) == ({60.0}, {60.0})
