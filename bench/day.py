@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from bench.common import table, write_result
-from tests.watch.test_simulated import day
+from tests.unit.services.watchdog.test_simulated import day
 
 SERVICES = 200
 SEEDS = (1, 2, 3)
