@@ -345,12 +345,13 @@ def test_what_a_deploy_is_making_and_the_proxy_are_no_strangers(host: Host) -> N
     assert host.alerts.kinds("told") == ["orphan"]
 
 
-def test_an_engine_that_cannot_list_its_containers_has_told_nothing(host: Host) -> None:
+@pytest.mark.parametrize("call", ["containers", "inspect"])
+def test_a_look_that_the_engine_does_not_answer_to_its_end_has_told_nothing(host: Host, call: str) -> None:
     start(host)
     stranger(host)
     watch = OrphanWatch(host.deps)
     watch.look()
-    host.engine.fail("containers", EngineUnreachable("connection refused"))
+    host.engine.fail(call, EngineUnreachable("connection refused"))
     watch.look()
     assert host.alerts.said == []
     watch.look()
