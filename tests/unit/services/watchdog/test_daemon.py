@@ -22,6 +22,7 @@ from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import ProbeAnswer
 from monitor.errors import BgmonError, ConfigError, EngineUnreachable, Problem, StateError, UsageError
 from monitor.services.watchdog import daemon as module
+from monitor.services.watchdog import probing
 from monitor.services.watchdog.daemon import Daemon
 from monitor.services.watchdog.daemon_deps import DaemonDeps, DaemonView
 from monitor.services.watchdog.deps import WatchSettings
@@ -120,7 +121,7 @@ class Scene:
         self._thread: threading.Thread | None = None
 
     def make(self, service: str = "core", **changes: Any) -> str:
-        section = {"health": {"path": "/", "interval": 0.05}, **changes.pop("section", {})}
+        section = {"health": {"path": "/", "interval": 0.02}, **changes.pop("section", {})}
         return self.host.make(service, at=self.host.clock.now() - OLD, section=section, **changes)
 
     def deps(self, **changes: Any) -> DaemonDeps:
@@ -228,6 +229,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setattr(module, "_TICK", 0.02)
     monkeypatch.setattr(module, "_FILE_EVERY", 0.02)
     monkeypatch.setattr(module, "_ALIVE_EVERY", 0.05)
+    monkeypatch.setattr(probing, "_TICK", 0.02)
     made = Scene(tmp_path)
     try:
         yield made
