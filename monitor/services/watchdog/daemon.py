@@ -87,6 +87,7 @@ class Daemon:
         self._settling = False
         self._event_saved = 0.0
         self._work_seen = time.monotonic()
+        self._stamp = deps.stamp()  # before anything takes its time: what changes while it starts is seen
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
@@ -378,12 +379,11 @@ class Daemon:
     # -- configuration and life signs --
 
     async def _watch_file(self) -> None:
-        stamp = await asyncio.to_thread(self.deps.stamp)
         while True:
             await asyncio.sleep(_FILE_EVERY)
             newer = await asyncio.to_thread(self.deps.stamp)
-            if newer != stamp:
-                stamp = newer
+            if newer != self._stamp:
+                self._stamp = newer
                 self._reload()
 
     def _reload(self) -> None:

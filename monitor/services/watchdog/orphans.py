@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from monitor.domain.alerting.conditions import Condition
 from monitor.domain.containers import Container
 from monitor.domain.names import LABEL_PROJECT
-from monitor.errors import BgmonError
+from monitor.errors import EngineError, EngineUnreachable
 from monitor.services.watchdog.deps import WatchDeps
 
 log = logging.getLogger(__name__)
@@ -39,14 +39,14 @@ class OrphanWatch:
         deps = self._deps
         try:
             containers = deps.engine.containers({LABEL_PROJECT: deps.project})
-        except BgmonError as error:
+            ours = {one.id for one in containers if self._of_the_proxy(one.id)}
+        except (EngineError, EngineUnreachable) as error:  # it may go between the two
             log.info("containers could not be listed: %s", error)
             return
         active = [release.container for name in deps.store.services() if (release := deps.store.active(name))]
         named = {container.service for container in containers if container.service}
         busy = [name for name in named if deps.locks.held(name)]
-        known = {*active, *(one.id for one in containers if self._of_the_proxy(one.id))}
-        found = orphans(containers, known, busy)
+        found = orphans(containers, {*active, *ours}, busy)
         again = found.keys() & self._seen
         for ref in again - self._told:
             log.warning("a container that no release knows is left alone: %s", found[ref])

@@ -12,6 +12,7 @@ import pytest
 from monitor.adapters.host.clock import SystemClock
 from monitor.domain.deploy.spec import HealthPolicy
 from monitor.domain.health.probing import ProbeAnswer
+from monitor.services.watchdog import probing
 from monitor.services.watchdog.observer import Target
 from monitor.services.watchdog.probing import Probing, _next
 
@@ -121,14 +122,17 @@ def test_answers_of_a_life_that_is_over_count_for_nothing() -> None:
     asyncio.run(story())
 
 
-def test_failures_while_this_process_stood_still_count_for_nothing() -> None:
+def test_failures_while_this_process_stood_still_count_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "_LATE", 0.1)
+
     async def story() -> None:
         async def answer(_: str) -> ProbeAnswer:
             await asyncio.sleep(0)
-            time.sleep(1.1)  # noqa: ASYNC251 - the whole loop stands still, as it does when the machine is overloaded
+            time.sleep(0.3)  # noqa: ASYNC251 - the whole loop stands still, as it does when the machine is overloaded
             return BAD
 
         bench = Bench(answer, "core")
+        bench.targets = {"core": replace(bench.targets["core"], policy=replace(POLICY, timeout=0.1))}
         await bench.until(lambda: bench.probing.made >= 4)
         assert bench.ok("core") is None
         assert bench.told == []
