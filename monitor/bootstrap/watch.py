@@ -172,9 +172,6 @@ def make_daemon(
             raise BgmonError(f"the project is now called {config.project}: restart the daemon")
         return settings(take(config))
 
-    def lost_lines() -> int | None:
-        return next((daemon.proxy.lost_lines for daemon in made if daemon.proxy is not None), None)
-
     def problems() -> list[str]:
         return [text for daemon in made for text in daemon.problems()]
 
@@ -201,7 +198,7 @@ def make_daemon(
                     logs.collector(),
                     CertificatesCollector(keeper.states),
                     JobsCollector(resources.totals, jobs.views),
-                    ProxyLogCollector(lost_lines),
+                    ProxyLogCollector(view.lost_lines),
                 ],
             ),
             extra=[

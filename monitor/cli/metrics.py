@@ -97,16 +97,15 @@ def command(  # noqa: PLR0917 - click passes them by name
 
 
 def _warn_of_lost_lines(app: App) -> None:
-    """On stderr, as a count that may be too low is marked; a proxy that is elsewhere or down is not asked."""
+    """On stderr: a count that may be too low is marked. A proxy that is elsewhere or down says nothing."""
     from monitor.errors import BgmonError
 
     try:
-        lost = app.proxy.status().lost_lines
+        status = app.proxy.status()
     except BgmonError:
         return
-    if lost:
-        since = "since it started or was last reloaded"
-        click.secho(f"the proxy left out {lost} lines of its access log {since}: counts of it are too low", err=True)
+    if status.lost_lines:
+        click.echo(f"{status.detail}; counts of it are too low", err=True)
 
 
 def _chosen(app: App, names: Sequence[str]) -> list[str]:

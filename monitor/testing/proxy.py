@@ -8,7 +8,15 @@ from dataclasses import replace
 
 from monitor.domain.names import COLORS, Color, other
 from monitor.domain.proxy.reach import LOOPBACK
-from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, Slot, SlotCounters, SlotState, SlotStatus
+from monitor.domain.proxy.routes import (
+    ProxyStatus,
+    ServiceRoute,
+    Slot,
+    SlotCounters,
+    SlotState,
+    SlotStatus,
+    lost_lines_text,
+)
 from monitor.errors import ProxyError, ProxyUnreachable
 
 _VERSION = "fake"
@@ -79,7 +87,11 @@ class FakeProxy:
         if not self.reachable:
             raise ProxyUnreachable("the proxy does not answer")
         return ProxyStatus(
-            running=True, version=_VERSION, services=tuple(sorted(self.live)), lost_lines=self.lost_lines
+            running=True,
+            version=_VERSION,
+            services=tuple(sorted(self.live)),
+            detail=lost_lines_text(self.lost_lines),
+            lost_lines=self.lost_lines,
         )
 
     def remove(self) -> None:

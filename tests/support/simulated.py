@@ -183,6 +183,12 @@ class Host:
         for service in self.reconciler.services():
             self.reconciler.look(service, self.clock.now())
 
+    def lose_engine(self, away: float) -> None:
+        """Its event stream ends and `away` seconds go by; it answers again when a test makes it reachable."""
+        self.engine.reachable = False
+        self.reconciler.engine.lost(self.clock.now(), "connection refused")
+        self.clock.advance(away)
+
     def settle_one_by_one(self) -> None:
         """Events as they come when the engine is slow: each is decided upon before the next one is there."""
         while events := self.engine.take_events():

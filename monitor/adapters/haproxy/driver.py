@@ -15,7 +15,14 @@ from monitor.adapters.haproxy.runner import RUN, Runner
 from monitor.adapters.haproxy.runtime import RuntimeSocket, columns, failures, pairs, table, workers
 from monitor.domain.names import COLORS, Color, other
 from monitor.domain.proxy.reach import LOOPBACK
-from monitor.domain.proxy.routes import ProxyStatus, ServiceRoute, SlotCounters, SlotState, SlotStatus
+from monitor.domain.proxy.routes import (
+    ProxyStatus,
+    ServiceRoute,
+    SlotCounters,
+    SlotState,
+    SlotStatus,
+    lost_lines_text,
+)
 from monitor.errors import ProxyError, ProxyUnreachable
 from monitor.render.haproxy import (
     ADMIN_SOCKET,
@@ -78,7 +85,7 @@ class HAProxy:
             since=float(info["Start_time_sec"]) if "Start_time_sec" in info else None,
             listening=self._files.addresses(),
             services=tuple(sorted(name for name in backends if _is_service(name))),
-            detail=_detail(lost),
+            detail=lost_lines_text(lost),
             lost_lines=lost,
         )
 
@@ -381,10 +388,6 @@ def _counts(name: str) -> bool:
 
 def _is_service(name: str) -> bool:
     return bool(name) and name not in {"#", "name"} and not name.startswith(("bgmon:", "MASTER", "GLOBAL"))
-
-
-def _detail(lost: int) -> str:
-    return f"{lost} access log lines were lost: whoever reads the log is too slow" if lost else ""
 
 
 def _hint(said: str) -> str:

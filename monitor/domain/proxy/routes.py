@@ -69,13 +69,20 @@ class SlotCounters:
 
 @dataclass(frozen=True, slots=True)
 class ProxyStatus:
+    """`lost_lines` of the access log were left out since the proxy last started or reloaded; `detail` says so too."""
+
     running: bool
     version: str = ""
     since: float | None = None
     listening: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     detail: str = ""
-    lost_lines: int = 0  # of the access log, since the proxy last started or reloaded
+    lost_lines: int = 0
+
+
+def lost_lines_text(lost: int) -> str:
+    """What `ProxyStatus.detail` says of a log that lacks lines; empty when none is missing."""
+    return f"{lost} access log lines were lost: whoever reads the log is too slow" if lost else ""
 
 
 def service_routes(

@@ -74,8 +74,8 @@ def _proxy(deps: DeployDeps) -> Iterator[Finding]:
         yield Finding(
             "proxy",
             "warning",
-            f"{status.lost_lines} lines of its access log were left out: counts of it are too low",
-            "set proxy.run to process, so that the log is a file, or use a larger host",
+            status.detail,
+            "counts of it are too low: set proxy.run to process, so that the log is a file, or use a larger host",
         )
     elif status.running:
         yield Finding("proxy", "ok", f"HAProxy {status.version} listens on {', '.join(status.listening)}")

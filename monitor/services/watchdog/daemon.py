@@ -124,6 +124,10 @@ class Daemon:
         """Whether the engine answers, and whether the proxy does."""
         return self.reconciler.engine.lost_at is None, self.proxy is None or self.proxy.up
 
+    def lost_lines(self) -> int | None:
+        """Lines of the access log that the proxy left out since it last started; None before it was asked."""
+        return self.proxy.lost_lines if self.proxy is not None else None
+
     # -- from start to end --
 
     async def run(self, *, signals: bool = True) -> None:

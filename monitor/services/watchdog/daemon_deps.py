@@ -34,6 +34,10 @@ class DaemonView(Protocol):
         """Whether the engine answers, and whether the proxy does."""
         ...
 
+    def lost_lines(self) -> int | None:
+        """Lines of the access log that the proxy left out since it last started; None before it was asked."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DaemonDeps:

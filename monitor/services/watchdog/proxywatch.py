@@ -73,13 +73,15 @@ class ProxyWatch:
             self._reroute()
 
     def _why_down(self) -> str:
+        """Empty while it runs; what it says of its log is kept."""
         try:
             status = self._proxy.status()
         except ProxyUnreachable as error:
             return str(error)
-        if status.running:
-            self.lost_lines = status.lost_lines
-        return "" if status.running else status.detail or "it does not run"
+        if not status.running:
+            return status.detail or "it does not run"
+        self.lost_lines = status.lost_lines
+        return ""
 
     def _boot(self, why: str) -> None:
         stopped = self._stopped()

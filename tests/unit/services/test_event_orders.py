@@ -93,9 +93,7 @@ def test_an_engine_that_stops_everything_on_its_way_down_wants_nothing_down(host
     host.engine.stop(ref, 1)
     host.settle_one_by_one()
     host.clock.advance(1)
-    host.engine.reachable = False
-    host.reconciler.engine.lost(host.clock.now(), "connection refused")
-    host.clock.advance(20)
+    host.lose_engine(20)
     host.engine.reachable = True
     host.look_at_all()
     host.run(10)

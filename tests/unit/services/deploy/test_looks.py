@@ -79,7 +79,7 @@ def test_doctor_names_what_is_wrong_and_goes_on(shop: World) -> None:
 
 def test_doctor_names_lines_that_the_access_log_lacks(shop: World) -> None:
     shop.proxy.lost_lines = 266
-    assert found(shop)["proxy"] == ["266 lines of its access log were left out: counts of it are too low"]
+    assert found(shop)["proxy"] == ["266 access log lines were lost: whoever reads the log is too slow"]
 
 
 def test_doctor_says_by_which_way_containers_are_reached(shop: World) -> None:

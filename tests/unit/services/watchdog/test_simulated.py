@@ -110,9 +110,7 @@ def test_an_engine_that_goes_down_in_order_stops_nothing_for_good(host: Host) ->
     host.engine.stop(ref, 1)
     host.settle()
     host.clock.advance(1)
-    host.engine.reachable = False
-    host.reconciler.engine.lost(host.clock.now(), "connection refused")
-    host.clock.advance(20)
+    host.lose_engine(20)
     host.reconciler.engine.patience(host.clock.now())
     assert host.alerts.kinds("fired") == ["engine-down"]
     host.engine.reachable = True
@@ -214,7 +212,7 @@ def test_a_step_of_the_clock_neither_stalls_nor_storms(host: Host, step: float) 
 
 
 def test_a_day_of_random_crashes_brings_no_storm_and_no_lost_or_doubled_alert(tmp_path: Path) -> None:
-    day(tmp_path, services=60, seed=1)  # bench/day.py takes 200, three times
+    day(tmp_path, services=200, seed=1)
 
 
 def day(folder: Path, *, services: int, seed: int) -> dict[str, float]:
