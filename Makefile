@@ -36,9 +36,9 @@ fleet: ## Deploys to several machines (in namespaces) that die, hang and lose th
 ALONE := not engine and not proxy and not private_engine and not browser and not tools
 
 .PHONY: unit
-unit: ## The pure parts and the services on fakes: no engine, under 30 seconds
+unit: ## The pure parts and the services on fakes: no engine, about 35 seconds on two cores
 	@tools/setup.sh python
-	@$(PYTHON) -m pytest -q -n 2 tests/unit $(ARGS)
+	@$(PYTHON) -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS)
 
 .PHONY: quick
 quick: ## Lint and every test that needs no engine, no proxy and no Debian tool

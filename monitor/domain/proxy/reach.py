@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Literal
 
 ReachMode = Literal["auto", "address", "port"]
@@ -20,6 +20,8 @@ def free_address(subnet: IPv4Network, taken: Container[str | int], own: str = ""
     >>> free_address(IPv4Network("10.0.0.0/29"), {"10.0.0.2"}, own="10.0.0.5")
     '10.0.0.5'
     """
-    places = [str(subnet[number]) for number in range(_KEPT, min(subnet.num_addresses - 1, _MOST))]
-    free = [place for place in places if place not in taken]
-    return own if own in free else next(iter(free), None)
+    numbers = range(_KEPT, min(subnet.num_addresses - 1, _MOST))
+    if own and own not in taken and int(IPv4Address(own)) - int(subnet.network_address) in numbers:
+        return own
+    places = (str(subnet[number]) for number in numbers)
+    return next((place for place in places if place not in taken), None)
