@@ -32,6 +32,8 @@ from monitor.testing.engine_containers import Behaviour
 from monitor.testing.watch import FakeTotals, FakeWatchStore
 
 IMAGE = "example/core:v1"
+OLD = 10_000.0  # seconds: a deploy of that age is no reason for anything
+
 RECONCILE = 600.0
 TICK = 1.0
 
@@ -167,6 +169,13 @@ class Host:
         self.store.begin(DeployRecord(record, service, kind, IMAGE, version, "sim", at))
         self.store.finish(record, "deployed", at=at, release=release)
         return container.id
+
+    def start(self, service: str = "core", **changes: Any) -> str:
+        """`make`, of a deploy that is long over, and the first seconds of its watch."""
+        ref = self.make(service, at=self.clock.now() - OLD, **changes)
+        self.look_at_all()
+        self.run(5)
+        return ref
 
     def ref(self, service: str) -> str:
         release = self.store.active(service)

@@ -15,7 +15,6 @@ from monitor.services.watchdog.event_memory import EventMemory
 from monitor.testing.engine_containers import Behaviour
 from tests.support.simulated import Host
 
-OLD = 10_000.0
 POLICIES = ("no", "unless-stopped")
 SIGNALS = ("15", "9", "28")  # Apache's image stops by SIGWINCH
 
@@ -29,9 +28,7 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
 
 
 def start(host: Host, **changes: Any) -> str:
-    ref = host.make("core", at=host.clock.now() - OLD, **changes)
-    host.look_at_all()
-    host.run(5)
+    ref = host.start(**changes)
     assert host.state("core") == "healthy"
     return ref
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from monitor.domain.containers import ContainerSpec
@@ -13,16 +11,9 @@ from monitor.services.deploy import finish
 from monitor.services.deploy.deployer import deploy
 from monitor.services.deploy.deps import DeployRequest
 from monitor.services.deploy.preflight import ready_proxy
-from tests.support.deploys import IMAGE, World, world
+from tests.support.deploys import IMAGE, World
 
 LABELS = {"bgmon.project": "shop", "bgmon.service": "core", "bgmon.version": "v9", "bgmon.kind": "app"}
-
-
-@pytest.fixture
-def shop() -> Iterator[World]:
-    with world() as made:
-        made.deploy("v1")
-        yield made
 
 
 def named_like_the_candidate(shop: World, labels: dict[str, str]) -> str:

@@ -23,13 +23,6 @@ BAD = ProbeAnswer(503, body="no")
 
 
 @pytest.fixture
-def shop() -> Iterator[World]:
-    with world() as made:
-        made.deploy("v1")
-        yield made
-
-
-@pytest.fixture
 def baking() -> Iterator[World]:
     with world(deploy=BAKE) as made:
         made.deploy("v1")

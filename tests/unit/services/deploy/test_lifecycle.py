@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -11,14 +11,6 @@ from monitor.errors import BgmonError, EngineError, GateFailed, LockedError, Pro
 from monitor.services.deploy import lifecycle
 from monitor.services.deploy.deps import DeployDeps
 from tests.support.deploys import IMAGE, Killed, Tap, World, world
-
-
-@pytest.fixture
-def shop() -> Iterator[World]:
-    with world() as made:
-        made.deploy("v1")
-        yield made
-
 
 COMMANDS: dict[str, Callable[[DeployDeps], None]] = {
     "restart": lambda deps: lifecycle.restart(deps, "core"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,13 +18,6 @@ from monitor.services.deploy.status import picture
 from tests.support.deploys import IMAGE, PROJECT, Killed, Tap, World, world
 
 LABELS = {"bgmon.project": PROJECT, "bgmon.service": "core", "bgmon.version": "v1", "bgmon.kind": "app"}
-
-
-@pytest.fixture
-def shop() -> Iterator[World]:
-    with world() as made:
-        made.deploy("v1")
-        yield made
 
 
 def copy_of_ours(shop: World, name: str = "debug") -> str:

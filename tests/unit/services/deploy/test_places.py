@@ -22,13 +22,6 @@ SERVICES = "shop-services"
 
 
 @pytest.fixture
-def shop() -> Iterator[World]:
-    with world() as made:
-        made.deploy("v1")
-        yield made
-
-
-@pytest.fixture
 def by_ports() -> Iterator[World]:
     with world() as made:
         made.host.no_way = "the bridge is elsewhere"

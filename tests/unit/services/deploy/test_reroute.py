@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-
-import pytest
 
 from monitor.domain.containers import ContainerSpec
 from monitor.services.deploy.deployer import DeployService
 from tests.support.deploys import IMAGE, World, world
 
 NETWORK = "shop"
-
-
-@pytest.fixture
-def shop() -> Iterator[World]:
-    with world() as made:
-        made.deploy("v1")
-        yield made
 
 
 def stranger(shop: World) -> str:

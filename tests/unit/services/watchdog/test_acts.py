@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -17,22 +17,11 @@ from monitor.errors import BgmonError, Conflict, EngineError, EngineUnreachable,
 from monitor.services.watchdog.orphans import OrphanWatch
 from monitor.testing.engine_containers import Behaviour
 from monitor.testing.watch import FakeWatchStore
-from tests.support.simulated import IMAGE, Host
-
-OLD = 10_000.0
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    made = Host(tmp_path)
-    yield made
-    made.database.close()
+from tests.support.simulated import IMAGE, OLD, Host
 
 
 def start(host: Host, service: str = "core", **changes: Any) -> str:
-    ref = host.make(service, at=host.clock.now() - OLD, **changes)
-    host.look_at_all()
-    host.run(5)
+    ref = host.start(service, **changes)
     assert host.state(service) == "healthy"
     return ref
 

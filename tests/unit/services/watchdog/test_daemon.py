@@ -30,12 +30,11 @@ from monitor.services.watchdog.proxywatch import ProxyWatch
 from monitor.services.watchdog.work_queue import SOON, URGENT
 from monitor.testing.engine_containers import Behaviour
 from monitor.testing.proxy import FakeProxy
-from tests.support.simulated import IMAGE, Host
+from tests.support.simulated import IMAGE, OLD, Host
 from tests.support.wait import wait_until
 
 GOOD = ProbeAnswer(200, "ok", seconds=0.001)
 BAD = ProbeAnswer(503, "no", seconds=0.001)
-OLD = 10_000.0
 LABELS = {"bgmon.project": "sim", "bgmon.kind": "access"}
 
 

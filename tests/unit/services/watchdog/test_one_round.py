@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,9 +13,8 @@ from monitor.domain.health.probing import ProbeAnswer
 from monitor.domain.health.watch import Watch
 from monitor.errors import EngineUnreachable
 from monitor.services.watchdog.one_shot import OneShot
-from tests.support.simulated import IMAGE, Host
+from tests.support.simulated import IMAGE, OLD, Host
 
-OLD = 10_000.0
 GOOD = ProbeAnswer(200, "ok", seconds=0.001)
 BAD = ProbeAnswer(503, "no", seconds=0.001)
 
@@ -36,13 +34,6 @@ class Answers:
 
     async def close(self) -> None:
         self.closed += 1
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    made = Host(tmp_path)
-    yield made
-    made.database.close()
 
 
 def make(host: Host, service: str = "core", **changes: Any) -> str:

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from monitor.errors import EngineError
 from monitor.testing.engine_containers import Behaviour
-from tests.support.simulated import IMAGE, Host
+from tests.support.simulated import IMAGE, OLD, Host
 
 DAY = 86400.0
-OLD = 10_000.0
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    made = Host(tmp_path)
-    yield made
-    made.database.close()
-
-
-def start(host: Host, service: str = "core", **changes: Any) -> str:
-    ref = host.make(service, at=host.clock.now() - OLD, **changes)
-    host.look_at_all()
-    host.run(5)
-    return ref
 
 
 def test_a_loop_is_slowed_down_quarantined_and_tried_again(host: Host) -> None:
-    start(host, behaviour=Behaviour(exit_after=0.5, exit_code=3))
+    host.start(behaviour=Behaviour(exit_after=0.5, exit_code=3))
     host.run(3600)
     assert host.state("core") == "quarantined"
     starts = [act.at - host.acts[0].at for act in host.acts]
@@ -44,7 +27,7 @@ def test_a_loop_is_slowed_down_quarantined_and_tried_again(host: Host) -> None:
 
 
 def test_a_loop_that_ends_is_resolved_once_and_given_back(host: Host) -> None:
-    ref = start(host, behaviour=Behaviour(exit_after=0.5, exit_code=3))
+    ref = host.start(behaviour=Behaviour(exit_after=0.5, exit_code=3))
     host.run(20, until=lambda: host.state("core") == "crash-looping")
     host.engine.behave(ref, Behaviour())
     host.run(400, until=lambda: host.state("core") == "healthy")
@@ -58,7 +41,7 @@ def test_a_loop_that_ends_is_resolved_once_and_given_back(host: Host) -> None:
 
 
 def test_a_budget_survives_the_daemon(host: Host) -> None:
-    start(host, restart="no", section={"heal": {"budget": 3}})
+    host.start(restart="no", section={"heal": {"budget": 3}})
     ref = host.ref("core")
     for _ in range(3):
         host.engine.crash(ref)
@@ -72,7 +55,7 @@ def test_a_budget_survives_the_daemon(host: Host) -> None:
 
 
 def test_what_was_stopped_stays_so_over_a_restart_of_the_daemon(host: Host) -> None:
-    ref = start(host)
+    ref = host.start()
     host.engine.stop(ref, 1)
     host.engine.take_events()
     host.clock.advance(30)
@@ -105,7 +88,7 @@ def test_everything_comes_back_after_a_reboot_of_the_host(host: Host) -> None:
 
 def test_an_engine_that_goes_down_in_order_stops_nothing_for_good(host: Host) -> None:
     """On its way down the engine stops every container just as a person would."""
-    start(host, restart="no")
+    host.start(restart="no")
     ref = host.ref("core")
     host.engine.stop(ref, 1)
     host.settle()
@@ -123,7 +106,7 @@ def test_an_engine_that_goes_down_in_order_stops_nothing_for_good(host: Host) ->
 def test_a_health_check_that_stays_starting_is_reported_and_healed(host: Host) -> None:
     host.engine.build(IMAGE, healthcheck=True)
     health = {"mode": "docker", "start": "8s"}
-    start(host, behaviour=Behaviour(healthy_after=None), section={"health": health, "heal": {"rollback_window": 0}})
+    host.start(behaviour=Behaviour(healthy_after=None), section={"health": health, "heal": {"rollback_window": 0}})
     host.make("core")
     host.look_at_all()
     host.run(7)
@@ -138,7 +121,7 @@ def test_a_health_check_that_stays_starting_is_reported_and_healed(host: Host) -
 @pytest.mark.parametrize("late", ["event", "flag"])
 @pytest.mark.parametrize("restart", ["no", "unless-stopped"])
 def test_that_memory_was_why_may_be_told_after_the_death(host: Host, late: str, restart: str) -> None:
-    ref = start(host, restart=restart, section={"limits": {"memory": "64m"}})
+    ref = host.start(restart=restart, section={"limits": {"memory": "64m"}})
     one = host.engine.life.containers[ref]
     host.engine.crash(ref, 137)
     host.settle()
@@ -154,7 +137,7 @@ def test_that_memory_was_why_may_be_told_after_the_death(host: Host, late: str, 
 
 
 def test_a_kill_beside_a_memory_limit_is_waited_for_a_second_and_no_longer(host: Host) -> None:
-    ref = start(host, restart="no", section={"limits": {"memory": "64m"}})
+    ref = host.start(restart="no", section={"limits": {"memory": "64m"}})
     host.engine.crash(ref, 137)
     died = host.clock.now()
     host.settle()
@@ -164,7 +147,7 @@ def test_a_kill_beside_a_memory_limit_is_waited_for_a_second_and_no_longer(host:
 
 
 def test_the_same_error_is_not_tried_for_ever(host: Host) -> None:
-    start(host)
+    host.start()
     host.deployer.broken["core"] = EngineError("no space left on device")
     host.engine.remove(host.ref("core"))
     host.run(7200)
@@ -194,7 +177,7 @@ def test_a_bad_release_goes_back_once(host: Host) -> None:
 
 @pytest.mark.parametrize("step", [-7200.0, 7200.0])
 def test_a_step_of_the_clock_neither_stalls_nor_storms(host: Host, step: float) -> None:
-    start(host, restart="no")
+    host.start(restart="no")
     ref = host.ref("core")
     for _ in range(3):
         host.engine.crash(ref)
@@ -283,7 +266,7 @@ def _live_through(host: Host, plan: list[tuple[float, str, str]]) -> int:
 
 
 def test_a_first_deploy_and_a_removal_need_no_event(host: Host) -> None:
-    start(host, "core")
+    host.start("core")
     host.make("other", at=host.clock.now() - OLD)
     host.engine.take_events()
     host.run(5)

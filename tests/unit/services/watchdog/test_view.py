@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,17 +11,9 @@ from monitor.domain.deploy.records import DeployRecord, ServiceFlags
 from monitor.domain.health.status import DeployView, HealthBucket, ServiceView
 from monitor.domain.names import METRIC_RESTARTS
 from monitor.services.watchdog.view import DAY, StatusView
-from tests.support.simulated import IMAGE, Host
+from tests.support.simulated import IMAGE, OLD, Host
 
-OLD = 10_000.0
 FIRING = (Condition("unhealthy", "core", "page", "core is not healthy: status 503"),)
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    made = Host(tmp_path)
-    yield made
-    made.database.close()
 
 
 def view(host: Host) -> StatusView:
